@@ -1,0 +1,42 @@
+# Each target sets up what it needs. A bare machine with Python 3.11+, make and git is enough.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+TORCH  := 2.13.0
+THREADS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint pocket pocket-report clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(VENV)/.installed  ## make .venv with the studio, its tested dependencies and the CPU build of torch (CUDA where a GPU is found)
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	PIP=$(BIN)/pip TORCH=$(TORCH) sh scripts/install-torch
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: setup  ## curate, train a LoRA on the shipped base, export, verify, draw: about 5 minutes on two cores
+	$(BIN)/studio demo
+
+test: setup lint  ## everything CI runs
+	$(BIN)/python -m pytest -q
+
+lint: setup  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+pocket: setup  ## train the shipped base model anew, resumable (needs Debian's fonts-noto-color-emoji, unicode-data, unicode-cldr-core)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[make]'
+	$(BIN)/python -m studio.bases.pocket.make all
+
+pocket-report: setup  ## measure the shipped base model
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[make]'
+	$(BIN)/python -m studio.bases.pocket.make report
+
+clean:  ## remove .venv, caches and build output; runs/ stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,137 @@
+"""The header of an adapter file: what it says of itself, in our keys and in other tools'.
+
+``studio.*`` holds every field of `AdapterHeader`; ``ss_*`` are kohya's keys, from which the webuis tell
+the base and the tags; ``modelspec.*`` is the Stability AI Model Metadata Standard 1.0.0. No key holds
+a date, a path, a user or a host, so equal training gives equal bytes and nothing private leaves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from studio.adapters.adapter import AdapterHeader
+from studio.errors import AdapterError
+
+MAX_METADATA_BYTES = 1 << 20
+SS_BASE_VERSIONS = {"sd1": "sd_v1", "sd2": "sd_v2", "sdxl": "sdxl_base_v1-0"}
+ARCHITECTURES = {
+    "sd1": "stable-diffusion-v1",
+    "sd2": "stable-diffusion-v2",
+    "sdxl": "stable-diffusion-xl-v1-base",
+}
+
+
+def to_metadata(header: AdapterHeader) -> dict[str, str]:
+    """All keys that follow from the header alone.
+
+    Raises:
+        AdapterError: they are too long to be carried along with every adapter.
+    """
+    public = asdict(header) | {"base_name": _public_name(header.base_name)}
+    metadata = {f"studio.{name}": str(value) for name, value in public.items()}
+    metadata |= _ss_keys(header, public["base_name"]) | _modelspec_keys(header)
+    size = sum(len(k) + len(v.encode()) for k, v in metadata.items())
+    if size > MAX_METADATA_BYTES:
+        raise AdapterError(
+            f"the adapter's header would take {size:,} bytes of at most {MAX_METADATA_BYTES:,}; "
+            "shorten the trigger or the title"
+        )
+    return metadata
+
+
+def from_metadata(metadata: Mapping[str, str], kind: str) -> AdapterHeader:
+    """The header of a file, ours or another tool's; what other tools do not say is left empty.
+
+    Raises:
+        AdapterError: a key of ours is broken, or the file is of another kind.
+    """
+    if "studio.kind" not in metadata:
+        return _foreign(metadata, kind)
+    values: dict[str, Any] = {}
+    for field in fields(AdapterHeader):
+        text = metadata.get(f"studio.{field.name}", "")
+        try:
+            values[field.name] = int(text or 0) if field.type == "int" else text
+        except ValueError as error:
+            raise AdapterError(f"studio.{field.name} is {text[:40]!r}, not a number") from error
+    if values["kind"] != kind:
+        raise AdapterError(f"it says it is of kind {values['kind']!r}, but holds a {kind}")
+    return AdapterHeader(**values)
+
+
+def _public_name(name: str) -> str:
+    """A base's name without the folders above it; ``pocket`` and hub ids stay as they are."""
+    is_hub_id = name.count("/") == 1 and not name.startswith(("/", ".", "~"))
+    return name if is_hub_id else name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def _ss_keys(header: AdapterHeader, base_name: str) -> dict[str, str]:
+    """kohya's keys, as far as the header knows them; a format adds those about its tensors."""
+    keys = {
+        "ss_base_model_version": SS_BASE_VERSIONS.get(header.family, header.family),
+        "ss_sd_model_name": base_name,
+        "ss_output_name": header.title,
+        "ss_seed": str(header.seed),
+        "ss_steps": str(header.steps),
+        "ss_num_train_images": str(header.num_pictures),
+        "ss_resolution": f"({header.resolution_px}, {header.resolution_px})",
+        "ss_v2": str(header.family == "sd2"),
+    }
+    if header.trigger:
+        tags = {header.title: {header.trigger: header.num_pictures}}
+        keys["ss_tag_frequency"] = json.dumps(tags)
+    return keys
+
+
+def _modelspec_keys(header: AdapterHeader) -> dict[str, str]:
+    side = header.resolution_px
+    keys = {
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.architecture": f"{_architecture(header)}/{header.kind.replace('_', '-')}",
+        "modelspec.implementation": "diffusers",
+        "modelspec.title": header.title or header.kind,
+    }
+    if side:
+        keys["modelspec.resolution"] = f"{side}x{side}"
+    if header.trigger:
+        keys["modelspec.trigger_phrase"] = header.trigger
+    return keys
+
+
+def _architecture(header: AdapterHeader) -> str:
+    architecture = ARCHITECTURES.get(header.family, header.family)
+    if header.family == "sd2":  # the standard tells the 512 px epsilon from the 768 px v model
+        architecture += "-768-v" if header.resolution_px >= 768 else "-512"
+    return architecture
+
+
+def _foreign(metadata: Mapping[str, str], kind: str) -> AdapterHeader:
+    return AdapterHeader(
+        kind=kind,
+        family=_foreign_family(metadata),
+        base_name=metadata.get("ss_sd_model_name", ""),
+        base_digest="",
+        settings="",
+        steps=_number(metadata.get("ss_steps", "")),
+        seed=_number(metadata.get("ss_seed", "")),
+        trigger=metadata.get("modelspec.trigger_phrase", ""),
+        title=metadata.get("ss_output_name", "") or metadata.get("modelspec.title", ""),
+        num_pictures=_number(metadata.get("ss_num_train_images", "")),
+    )
+
+
+def _foreign_family(metadata: Mapping[str, str]) -> str:
+    version = metadata.get("ss_base_model_version", "")
+    architecture = metadata.get("modelspec.architecture", "")
+    for family, ss_version in SS_BASE_VERSIONS.items():
+        if version.startswith(ss_version) or architecture.startswith(ARCHITECTURES[family]):
+            return family
+    return ""
+
+
+def _number(text: str) -> int:
+    """A count that another tool wrote; some write ``None``."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0

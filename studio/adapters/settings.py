@@ -1,0 +1,17 @@
+"""The recipe's ``export:`` section: which files a run leaves behind."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from studio.settings import Section
+
+
+class ExportSettings(Section):
+    """File formats and number format of the exported adapter."""
+
+    formats: tuple[str, ...] = ("kohya",)
+    """Key names to write: ``kohya`` (A1111, Forge, ComfyUI) and ``diffusers`` for LoRA."""
+
+    dtype: Literal["fp32", "fp16", "bf16"] = "fp16"
+    """Number format of the file. fp16 is what the field exchanges."""

@@ -1,0 +1,1 @@
+"""Base models: found and named without torch (`identity`), loaded with it (`loading`)."""

@@ -1,0 +1,63 @@
+"""Stage ``export``: the trained parts as a diffusers folder in fp16."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import load_file
+from transformers import CLIPTextModel
+
+from studio import atomic
+from studio.bases.pocket.make.unet import load_clip, load_vae, new_scheduler, new_unet
+
+
+def trained_unet(folder: Path) -> UNet2DConditionModel:
+    """The U-Net with its averaged weights."""
+    unet = new_unet()
+    unet.load_state_dict(torch.load(folder / "unet.pt", weights_only=True)["ema"])
+    return unet.requires_grad_(False).eval()
+
+
+def standardised_vae(folder: Path) -> AutoencoderKL:
+    """The autoencoder with the latents' mean and spread folded into its 1 x 1 convolutions, so that
+    latents come out standardised and ``scaling_factor`` is 1.
+    """
+    vae = load_vae(folder)
+    scenes = load_file(folder / "scenes.safetensors")
+    mean, std = scenes["mean"], scenes["std"]
+    encode, decode = vae.quant_conv, vae.post_quant_conv
+    channels = len(mean)
+    with torch.no_grad():
+        encode.bias[:channels] = (encode.bias[:channels] - mean) / std
+        encode.weight[:channels] /= std[:, None, None, None]
+        encode.bias[channels:] -= 2 * std.log()  # the second half holds log variances
+        decode.bias += (decode.weight[:, :, 0, 0] * mean).sum(1)
+        decode.weight *= std[None, :, None, None]
+    vae.register_to_config(scaling_factor=1.0)
+    return vae
+
+
+def export(folder: Path, weights: Path) -> None:
+    """Write ``weights`` (a diffusers folder, plus ``clip/``) whole or not at all."""
+    clip, tokenizer = load_clip(folder)
+    text_encoder = CLIPTextModel(clip.config.text_config)
+    prefix = "text_model."
+    state = {
+        k.removeprefix(prefix): v for k, v in clip.state_dict().items() if k.startswith(prefix)
+    }
+    text_encoder.load_state_dict(state)
+    pipeline = StableDiffusionPipeline(
+        vae=standardised_vae(folder),
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        unet=trained_unet(folder),
+        scheduler=new_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).to(torch.float16)
+    with atomic.replacing_folder(weights) as temporary:
+        pipeline.save_pretrained(temporary)
+        clip.half().save_pretrained(temporary / "clip")

@@ -1,0 +1,85 @@
+"""From the name in a recipe to files on this machine."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from studio.errors import BaseModelError
+
+Form = Literal["pocket", "folder", "file", "hub"]
+
+POCKET_FOLDER = Path(__file__).parent / "pocket" / "weights"
+PICKLED = {".ckpt", ".pt", ".pth", ".bin"}
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+# What a diffusers model needs and nothing else: many repositories also hold pickled twins and the
+# whole model a second time as one file.
+HUB_FILES = [
+    "model_index.json",
+    "pocket.json",
+    *(f"{part}/*.json" for part in ("unet", "vae", "text_encoder", "scheduler", "tokenizer")),
+    *(f"{part}/*.safetensors" for part in ("unet", "vae", "text_encoder")),
+    "tokenizer/*.txt",
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a base model lies.
+
+    Attributes:
+        form: ``pocket``, a diffusers ``folder``, a single ``file`` or a ``hub`` snapshot.
+        path: a folder, or for ``file`` the file.
+    """
+
+    form: Form
+    path: Path
+
+
+def locate(name: str, *, allow_download: bool = False) -> Source:
+    """Find the base model ``name``: ``pocket``, a folder, a ``.safetensors`` file or a hub id.
+
+    Raises:
+        BaseModelError: nothing of that name is on this machine, or it is a pickled file.
+    """
+    if name == "pocket":
+        return Source("pocket", POCKET_FOLDER)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return Source("folder", path)
+    if path.is_file():
+        return Source("file", _checked_file(path))
+    if HUB_ID.fullmatch(name) and path.suffix not in {".safetensors", *PICKLED}:
+        return Source("hub", _snapshot(name, allow_download))
+    raise BaseModelError(
+        f"base model {name!r} is no file or folder; give 'pocket', a diffusers folder, "
+        "a .safetensors file or a hub id such as owner/model"
+    )
+
+
+def _checked_file(path: Path) -> Path:
+    if path.suffix != ".safetensors":
+        raise BaseModelError(
+            f"base model {str(path)!r} is not a .safetensors file; pickled files can run code "
+            "when opened: convert it to .safetensors first"
+        )
+    return path
+
+
+def _snapshot(repo_id: str, allow_download: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(
+            repo_id, local_files_only=not allow_download, allow_patterns=HUB_FILES
+        )
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        reason = "cannot be downloaded" if allow_download else "is not in this machine's hub cache"
+        raise BaseModelError(
+            f"base model {repo_id!r} is no folder here and {reason}; on a machine with a network "
+            f"run: hf download {repo_id}"
+        ) from error
+    return Path(folder)

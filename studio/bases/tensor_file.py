@@ -1,0 +1,123 @@
+"""What a safetensors file says of itself, read and checked without torch.
+
+Layout: eight bytes with the header's length (little endian), the header (JSON: each tensor's dtype,
+shape and place, and ``__metadata__``), then the tensors' bytes without gaps.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+MAX_HEADER_BYTES = 100_000_000  # the format's own limit
+BITS = {
+    **dict.fromkeys(("F64", "I64", "U64"), 64),
+    **dict.fromkeys(("F32", "I32", "U32"), 32),
+    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 16),
+    **dict.fromkeys(("F8_E4M3", "F8_E5M2", "I8", "U8", "BOOL"), 8),
+}
+
+
+class TensorFileError(ValueError):
+    """Not a whole safetensors file; the message is a clause that says why."""
+
+
+@dataclass(frozen=True)
+class TensorPlace:
+    """One tensor's entry: ``start`` and ``end`` are offsets in bytes from the file's beginning."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class TensorFileLayout:
+    """All entries of a file, in the header's order, and its metadata."""
+
+    tensors: dict[str, TensorPlace]
+    metadata: dict[str, str]
+    data_start: int
+
+
+def read_layout(path: Path, max_header_bytes: int = MAX_HEADER_BYTES) -> TensorFileLayout:
+    """Read the header and check it against the file's size; tensor bytes are not read.
+
+    Raises:
+        TensorFileError: the file is empty, truncated, pickled, or its header is oversized, broken
+            or contradicts itself.
+        OSError: the file cannot be opened.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        _check_start(start, size)
+        (length,) = struct.unpack("<Q", start)
+        if length > max_header_bytes:
+            raise TensorFileError(
+                f"its header claims {length:,} bytes, more than {max_header_bytes:,}"
+            )
+        if 8 + length > size:
+            raise TensorFileError(
+                f"it is truncated: {size:,} bytes, the header alone is {length:,}"
+            )
+        header = _parse(file.read(length))
+    metadata = _metadata(header.pop("__metadata__", {}))
+    tensors = {name: _place(name, entry, 8 + length) for name, entry in header.items()}
+    _check_places(tensors, 8 + length, size)
+    return TensorFileLayout(tensors, metadata, 8 + length)
+
+
+def _check_start(start: bytes, size: int) -> None:
+    if size == 0:
+        raise TensorFileError("it is empty")
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        raise TensorFileError("it is a pickled file, which can run code when opened")
+    if len(start) < 8:
+        raise TensorFileError(f"it is truncated: {size} bytes")
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    try:
+        header = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise TensorFileError("it does not begin with a safetensors header") from error
+    if not isinstance(header, dict):
+        raise TensorFileError("its header is not a JSON object")
+    return header
+
+
+def _metadata(found: Any) -> dict[str, str]:
+    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        raise TensorFileError("its metadata are not a table of strings")
+    return found
+
+
+def _place(name: str, entry: Any, data_start: int) -> TensorPlace:
+    try:
+        dtype, shape, (start, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+        bits = BITS[dtype] * prod(shape)
+    except (KeyError, TypeError, ValueError) as error:
+        raise TensorFileError(f"its header has a broken entry for {name!r}") from error
+    whole = all(type(n) is int and n >= 0 for n in (*shape, start, end))
+    if not whole or (end - start) * 8 != bits:
+        raise TensorFileError(f"its header contradicts itself about {name!r}")
+    return TensorPlace(dtype, shape, data_start + start, data_start + end)
+
+
+def _check_places(tensors: dict[str, TensorPlace], data_start: int, size: int) -> None:
+    """The tensors fill the file from the header's end to its own, each byte once."""
+    position = data_start
+    for place in sorted(tensors.values(), key=lambda p: (p.start, p.end)):
+        if place.start != position:
+            raise TensorFileError("its tensors overlap or leave gaps")
+        position = place.end
+    if position > size:
+        raise TensorFileError(f"it is truncated: {size:,} of {position:,} bytes")
+    if position < size:
+        raise TensorFileError(f"it has {size - position:,} bytes too many")

@@ -1,0 +1,100 @@
+"""Captions from ``metadata.jsonl`` and ``metadata.csv``, as image folders on the hub have them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import posixpath
+from collections.abc import Iterator
+from pathlib import Path
+
+from studio.curation.manifest import Finding
+from studio.curation.scan import Scan
+
+CAPTION_COLUMNS = ("text", "caption")
+_SHOWN = 5
+
+# Line number, file name, caption; the last two None where the line cannot be used.
+_Row = tuple[int, str | None, str | None]
+
+
+def read_metadata(scan: Scan) -> tuple[dict[str, str], list[Finding]]:
+    """Captions by picture name, and one finding for each file that is not altogether right.
+
+    ``file_name`` is relative to the folder of the metadata file. Where two files name a picture,
+    the first in alphabetical order counts.
+    """
+    texts: dict[str, str] = {}
+    findings: list[Finding] = []
+    pictures = set(scan.pictures)
+    for name in scan.metadata:
+        bad: list[int] = []
+        missing: list[str] = []
+        for line, file_name, caption in _rows(scan.source / name):
+            if file_name is None or caption is None:
+                bad.append(line)
+                continue
+            picture = _below(name, file_name)
+            texts.setdefault(picture, caption)
+            if picture not in pictures:
+                missing.append(file_name)
+        findings += _findings(name, bad, missing)
+    return texts, findings
+
+
+def _rows(path: Path) -> Iterator[_Row]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig", "replace")
+    except OSError:
+        yield 1, None, None
+        return
+    yield from _json_rows(text) if path.suffix.lower() == ".jsonl" else _csv_rows(text)
+
+
+def _json_rows(text: str) -> Iterator[_Row]:
+    # Not splitlines(): JSON strings may hold U+2028 and the like, which are no line ends here.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            entry = None
+        yield number, *_fields(entry if isinstance(entry, dict) else {})
+
+
+def _csv_rows(text: str) -> Iterator[_Row]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="")
+    try:
+        for entry in reader:
+            yield reader.line_num, *_fields({k.strip(): v for k, v in entry.items() if k})
+    except csv.Error:
+        yield reader.line_num, None, None
+
+
+def _fields(entry: dict[str, object]) -> tuple[str | None, str | None]:
+    file_name = entry.get("file_name")
+    caption = next((entry[c] for c in CAPTION_COLUMNS if isinstance(entry.get(c), str)), None)
+    if not isinstance(file_name, str) or not file_name or not isinstance(caption, str):
+        return None, None
+    return file_name, caption
+
+
+def _below(metadata_name: str, file_name: str) -> str:
+    """The picture's name below the source folder."""
+    folder = posixpath.dirname(metadata_name)
+    return posixpath.normpath(posixpath.join(folder, file_name.replace("\\", "/")))
+
+
+def _findings(name: str, bad: list[int], missing: list[str]) -> Iterator[Finding]:
+    if bad:
+        lines = ", ".join(map(str, bad[:_SHOWN])) + (" …" if len(bad) > _SHOWN else "")
+        message = (
+            f"{name}: {len(bad)} unusable line(s) passed over (line {lines}); "
+            "each needs file_name and text or caption"
+        )
+        yield Finding("metadata", "warn", len(bad), 0, message, {"file": name, "lines": lines})
+    if missing:
+        message = f"{name} names {len(missing)} picture(s) that are not there, e.g. {missing[0]}"
+        yield Finding("metadata", "info", len(missing), 0, message, {"file": name})

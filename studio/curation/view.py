@@ -1,0 +1,77 @@
+"""What the checks see of a picture: each file is decoded once, and little of it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from studio.curation.buckets import training_scale
+from studio.curation.manifest import CaptionSource
+
+THUMBNAIL_PX = 256
+Measurement = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A picture while it is in memory, for the checks' `measure`.
+
+    Attributes:
+        native: mode RGB, upright, at the size of the file.
+        resolution_px: side of the training bucket's square equivalent.
+    """
+
+    native: Image.Image
+    resolution_px: int
+
+    @cached_property
+    def at_training_size(self) -> Image.Image:
+        """Scaled down to the area that training sees. A smaller picture is not enlarged: that would
+        hide what is in the file.
+        """
+        scale = min(1.0, training_scale(self.native.size, self.resolution_px))
+        return resized(self.native, scale)
+
+    @cached_property
+    def thumbnail(self) -> Image.Image:
+        """Longer side at most 256 px."""
+        return resized(self.native, min(1.0, THUMBNAIL_PX / max(self.native.size)))
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture as the checks see it, small enough to hold thousands at once.
+
+    Attributes:
+        name, digest, width_px, height_px, caption, caption_source: as in the manifest's `Picture`.
+        unreadable: why the file could not be decoded; empty for a good one.
+        frames: pictures in the file, of which the first is used.
+        pinned: the user asked to keep it.
+        gray: (height, width) uint8, longer side at most 256 px; (0, 0) where unreadable.
+        measurements: what each check's `measure` returned, by the check's name.
+    """
+
+    name: str
+    digest: str
+    width_px: int
+    height_px: int
+    caption: str
+    caption_source: CaptionSource
+    unreadable: str = ""
+    frames: int = 1
+    pinned: bool = False
+    gray: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
+    measurements: Mapping[str, Measurement] = field(default_factory=dict)
+
+
+def resized(image: Image.Image, scale: float) -> Image.Image:
+    """``image`` with both sides times ``scale``, at least 1 px each."""
+    if scale == 1:
+        return image
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)

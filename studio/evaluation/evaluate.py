@@ -1,0 +1,81 @@
+"""The measurement of a finished adapter file: draw with and without it, compare with the set."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from studio.bases.base_model import BaseModel
+from studio.bases.source import locate
+from studio.curation.manifest import CuratedSet
+from studio.errors import DatasetError
+from studio.evaluation.clip_scorer import ClipScorer
+from studio.evaluation.measure import measure
+from studio.evaluation.result import EvaluationReport
+from studio.evaluation.settings import EvaluationSettings
+from studio.examples.example import with_trigger
+from studio.preview.pairs import sample_pairs
+from studio.preview.sampler import Progress
+from studio.preview.settings import SamplingSettings
+
+
+def evaluate(
+    base: BaseModel,
+    adapter_path: Path,
+    held_out: CuratedSet,
+    training: CuratedSet,
+    *,
+    settings: EvaluationSettings,
+    sampling: SamplingSettings,
+    trigger: str = "",
+    progress: Progress | None = None,
+) -> EvaluationReport:
+    """Draw the set's own captions with and without the adapter file, and measure both.
+
+    Args:
+        held_out: pictures of the set that the adapter never saw.
+        training: pictures that it did see.
+        sampling: steps, guidance and strength; prompts and seeds come from ``settings``.
+        trigger: put in front of every prompt that lacks it, for the base as for the adapter.
+
+    Raises:
+        AdapterError: the file cannot be read or does not fit the base.
+        DatasetError: no held-out or no training pictures, or one that cannot be decoded.
+        BaseModelError: ``settings.clip_model`` is no CLIP folder.
+    """
+    started = time.perf_counter()
+    prompts = evaluation_prompts(held_out, training, trigger, settings.prompts)
+    folder = clip_folder(base, settings)
+    scorer = None if folder is None else ClipScorer.load(folder)
+    pairs = sample_pairs(base, [adapter_path], prompts, settings.seeds, sampling, progress=progress)
+    report = measure(pairs, held_out, training, scorer=scorer, trigger=trigger)
+    return replace(report, seconds=time.perf_counter() - started)
+
+
+def evaluation_prompts(
+    held_out: CuratedSet, training: CuratedSet, trigger: str, count: int
+) -> list[str]:
+    """Up to ``count`` different captions, of held-out pictures first, each with the trigger.
+
+    Raises:
+        DatasetError: one of the sets has no picture.
+    """
+    for name, curated in (("held-out", held_out), ("training", training)):
+        if not curated.kept:
+            raise DatasetError(
+                f"there are no {name} pictures in {curated.source} to measure against; "
+                "add pictures, or set evaluation.enabled to false"
+            )
+    captions = [p.caption.strip() for p in (*held_out.kept, *training.kept)]
+    different = list(dict.fromkeys(with_trigger(c, trigger) for c in captions if c))
+    return different[:count] or [trigger]
+
+
+def clip_folder(base: BaseModel, settings: EvaluationSettings) -> Path | None:
+    """The CLIP model to judge prompt following with: the user's, or the base's own ``clip/``."""
+    if settings.clip_model:
+        return Path(settings.clip_model).expanduser()
+    folder = locate("pocket").path if base.name == "pocket" else Path(base.name).expanduser()
+    own = folder / "clip"
+    return own if (own / "config.json").is_file() else None

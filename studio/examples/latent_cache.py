@@ -1,0 +1,72 @@
+"""Pictures through the VAE, once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from studio.bases.base_model import BaseModel
+from studio.examples.buckets import Bucket
+from studio.examples.example import Example
+from studio.examples.preparation import pixel_values
+from studio.examples.tensor_store import TensorStore, module_digest
+
+_PREPARATION = "lanczos-cover-centre-1"
+
+
+@dataclass(frozen=True)
+class LatentMoments:
+    """What the VAE says of a picture: mean and std of its posterior, each (4, height/8, width/8).
+
+    Both are kept, not only the mean: the U-Net of every base was trained on samples of the posterior,
+    and a sample drawn anew at each view costs one more tensor in the cache and nothing in time.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def latents(self, noise: Tensor, scaling_factor: float) -> Tensor:
+        """A sample of the posterior as the U-Net reads it."""
+        return (self.mean + self.std * noise) * scaling_factor
+
+
+class LatentCache:
+    """Moments by (picture, bucket, mirrored or not, VAE), in a folder; what is missing is encoded."""
+
+    def __init__(self, base: BaseModel, folder: Path) -> None:
+        self._vae = base.vae
+        self._vae_digest = module_digest(base.vae)
+        self._store = TensorStore(folder)
+
+    def moments(self, example: Example, bucket: Bucket, *, flipped: bool) -> LatentMoments:
+        """From the cache, or encoded and kept; fp32 on the CPU.
+
+        Raises:
+            DatasetError: the picture cannot be read.
+        """
+        key = self._key(example, bucket, flipped)
+        tensors = self._store.load(key)
+        if tensors is None:
+            tensors = self._encode(pixel_values(example.path, bucket, flipped=flipped))
+            self._store.save(key, tensors)
+        return LatentMoments(tensors["mean"], tensors["std"])
+
+    @torch.no_grad()
+    def _encode(self, pixels: Tensor) -> dict[str, Tensor]:
+        # One at a time: kernels are chosen by batch size, and a cache must not depend on company.
+        single = pixels[None].to(self._vae.device, self._vae.dtype)
+        posterior = self._vae.encode(single).latent_dist
+        return {
+            "mean": posterior.mean[0].float().cpu().contiguous(),
+            "std": posterior.std[0].float().cpu().contiguous(),
+        }
+
+    def _key(self, example: Example, bucket: Bucket, flipped: bool) -> str:
+        size = f"{bucket.width_px}x{bucket.height_px}"
+        side = "flipped" if flipped else "as-is"
+        address = "/".join((_PREPARATION, example.digest, size, side, self._vae_digest))
+        return hashlib.sha256(address.encode()).hexdigest()

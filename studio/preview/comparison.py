@@ -1,0 +1,61 @@
+"""Pictures of the same prompts and seeds, in several series: what a grid shows. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from studio.preview.settings import SamplingSettings
+
+SAMPLER = "DDIM"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One picture for every prompt and seed, all drawn alike.
+
+    Attributes:
+        heading: what is written above: ``base``, an adapter's name, a strength.
+        strength: how strongly the adapter was applied; 0 for the base.
+        pictures: prompt by prompt, and within a prompt seed by seed.
+    """
+
+    heading: str
+    strength: float
+    pictures: tuple[Image.Image, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Series that share prompts and seeds, so that only the adapter differs between them.
+
+    Attributes:
+        title: what is compared, e.g. the adapter's name.
+        base_name: the base model.
+        sampling: how they were drawn; its own ``prompts`` and ``seeds`` are not consulted.
+    """
+
+    title: str
+    base_name: str
+    prompts: tuple[str, ...]
+    seeds: tuple[int, ...]
+    series: tuple[Series, ...]
+    sampling: SamplingSettings
+
+    def picture(self, series: Series, prompt_index: int, seed_index: int) -> Image.Image:
+        return series.pictures[prompt_index * len(self.seeds) + seed_index]
+
+    def describe(self) -> dict[str, object]:
+        """How the pictures came about, JSON-able: the text that travels in the grid's PNG."""
+        return {
+            "title": self.title,
+            "base_model": self.base_name,
+            "series": [{"heading": s.heading, "strength": s.strength} for s in self.series],
+            "prompts": list(self.prompts),
+            "negative_prompt": self.sampling.negative_prompt,
+            "seeds": list(self.seeds),
+            "sampler": SAMPLER,
+            "num_inference_steps": self.sampling.num_inference_steps,
+            "guidance_scale": self.sampling.guidance_scale,
+        }

@@ -1,0 +1,146 @@
+"""Pictures from a base model, bare or with an adapter file on it; the same every time.
+
+A picture depends on the base, the prompt, the seed and the settings, and on nothing else: not on
+the other pictures of its batch, not on global random state. The drawing itself is diffusers' own
+`StableDiffusionPipeline` with DDIM (Song et al., 2020, arXiv 2010.02502); `initial_latents` and
+`pipeline` are public so that anyone can draw the same picture without the studio::
+
+    pipe = StableDiffusionPipeline.from_pretrained(...); pipe.load_lora_weights(file)
+    pipe(prompt, latents=initial_latents(seed, 512, 512), ...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import product
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+from PIL import Image
+from torch import Tensor
+
+from studio.bases.base_model import BaseModel
+from studio.errors import BaseModelError
+from studio.preview.settings import SamplingSettings
+
+Progress = Callable[[int, int], None]
+"""Called after every batch with the pictures finished and the pictures in all."""
+
+CPU_BATCH_PX = 16 * 128 * 128  # beyond this a batch gains no speed on a processor, only memory
+GPU_BATCH_PX = 16 * 512 * 512
+
+
+def initial_latents(
+    seed: int, height: int, width: int, channels: int = 4, vae_scale_factor: int = 8
+) -> Tensor:
+    """The noise that a picture starts from: standard normal, fp32, from a CPU generator seeded with
+    ``seed`` alone, so that it is the same on every device and in every batch.
+
+    Args:
+        height, width: of the picture, in pixels.
+
+    Returns:
+        (1, channels, height / vae_scale_factor, width / vae_scale_factor)
+    """
+    generator = torch.Generator("cpu").manual_seed(seed)
+    shape = (1, channels, height // vae_scale_factor, width // vae_scale_factor)
+    return torch.randn(shape, generator=generator)
+
+
+def pipeline(base: BaseModel) -> Any:
+    """The pipeline of diffusers around the base's modules (shared, not copied), with DDIM.
+
+    The scheduler is built from the base's configuration, so prediction type, betas, zero terminal
+    SNR and timestep spacing are the base's. Latents are never clipped: that option is for pixels.
+
+    Raises:
+        BaseModelError: a family that this pipeline cannot draw with.
+    """
+    if base.family not in ("sd1", "sd2"):
+        raise BaseModelError(
+            f"base model {base.name} is of family {base.family}; previews are drawn for sd1 and sd2"
+        )
+    noise_scheduler: Any = base.noise_scheduler  # diffusers' types leave its configuration out
+    scheduler = DDIMScheduler.from_config(  # type: ignore[no-untyped-call]
+        noise_scheduler.config, clip_sample=False, thresholding=False, steps_offset=1
+    )
+    pipe: Any = StableDiffusionPipeline(  # type: ignore[no-untyped-call]
+        vae=base.vae,
+        text_encoder=base.text_encoder,
+        tokenizer=base.tokenizer,
+        unet=base.unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@torch.no_grad()
+def sample(
+    base: BaseModel,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    settings: SamplingSettings,
+    progress: Progress | None = None,
+) -> list[Image.Image]:
+    """Draw every prompt with every seed, prompt by prompt: [p0 s0, p0 s1, ..., p1 s0, ...].
+
+    Pictures are squares of the base's own resolution. ``settings`` gives steps, guidance and
+    negative prompt. Whatever is on the base at the moment (an adapter, a training run's weights)
+    is drawn with; modules are put into eval mode for the drawing and then back.
+    """
+    pipe = pipeline(base)
+    jobs = list(product(prompts, seeds))
+    size = batch_size(base)
+    pictures: list[Image.Image] = []
+    with evaluating(base.unet, base.vae, base.text_encoder):
+        for start in range(0, len(jobs), size):
+            pictures += _draw(pipe, base.resolution_px, jobs[start : start + size], settings)
+            if progress is not None:
+                progress(len(pictures), len(jobs))
+    return pictures
+
+
+def batch_size(base: BaseModel) -> int:
+    """Pictures drawn at once: bounded by their pixels, for those are the memory."""
+    budget_px = CPU_BATCH_PX if base.device.type == "cpu" else GPU_BATCH_PX
+    return max(1, budget_px // base.resolution_px**2)
+
+
+@contextmanager
+def evaluating(*modules: Any) -> Iterator[None]:
+    """Eval mode (no dropout) within the block; then every submodule is in the mode it was in."""
+    modes = [(m, m.training) for module in modules for m in module.modules()]
+    for module in modules:
+        module.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _draw(
+    pipe: Any, side_px: int, jobs: Sequence[tuple[str, int]], settings: SamplingSettings
+) -> list[Image.Image]:
+    channels = pipe.unet.config.in_channels
+    latents = torch.cat(
+        [initial_latents(s, side_px, side_px, channels, pipe.vae_scale_factor) for _, s in jobs]
+    )
+    prompts = [prompt for prompt, _ in jobs]
+    pictures: list[Image.Image] = pipe(
+        prompts,
+        height=side_px,
+        width=side_px,
+        latents=latents.to(pipe.unet.device, pipe.unet.dtype),
+        num_inference_steps=settings.num_inference_steps,
+        guidance_scale=settings.guidance_scale,
+        negative_prompt=[settings.negative_prompt] * len(prompts),
+        output_type="pil",
+    ).images
+    return pictures

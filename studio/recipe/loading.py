@@ -1,0 +1,104 @@
+"""Reading a recipe: file, overrides, migration, and all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from studio.errors import RecipeError
+from studio.recipe import yaml_text
+from studio.recipe.migrations import migrate
+from studio.recipe.overrides import apply_overrides
+from studio.recipe.problems import sentences
+from studio.recipe.schema import Recipe
+
+
+def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe or a lock file; ``overrides`` are ``a.b=c``, as after ``--set``.
+
+    A relative ``dataset.source`` is looked for beside the recipe file first, then in the current
+    folder.
+
+    Raises:
+        RecipeError: with every problem, one sentence each.
+    """
+    path = Path(path)
+    text = _read(path)
+    content = yaml_text.parse(text, str(path))
+    if content is None:
+        raise RecipeError([f"{path}: is empty; `studio recipe new` writes one to start from"])
+    if not isinstance(content, dict):
+        raise RecipeError([f'{path}: is no recipe; a recipe is lines of "key: value"'])
+    content = _with_source_below(path.parent, content)
+    return recipe_from_dict(content, overrides).with_text(_changed(text, path, overrides))
+
+
+def recipe_from_dict(content: Mapping[str, Any], overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe from what a recipe file would hold. The current folder is where a relative
+    ``dataset.source`` is looked for.
+
+    Raises:
+        RecipeError: with every problem, one sentence each.
+    """
+    current = migrate(deepcopy(dict(content)))
+    current = apply_overrides(current, overrides)
+    current = _with_source_below(Path.cwd(), current)
+    try:
+        return Recipe.model_validate(current)
+    except ValidationError as error:
+        raise RecipeError(sentences(error, current, Recipe)) from error
+
+
+def _read(path: Path) -> str:
+    if path.is_dir():
+        raise RecipeError([f"{path}: is a folder, not a recipe file"])
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise RecipeError([f"{path}: there is no such recipe{_similar(path)}"]) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            [f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8"]
+        ) from error
+    except OSError as error:
+        raise RecipeError([f"{path}: cannot be read: {error.strerror}"]) from error
+
+
+def _similar(path: Path) -> str:
+    if not path.parent.is_dir():
+        return ""
+    names = [p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml")]
+    close = get_close_matches(path.name, names, n=1)
+    return f'; did you mean "{path.parent / close[0]}"?' if close else ""
+
+
+def _changed(text: str, path: Path, overrides: Sequence[str]) -> str:
+    """The text as given, byte for byte; overrides are noted above it, for they are not in it."""
+    if not overrides:
+        return text
+    notes = "".join(f"#   --set {' '.join(o.split())}\n" for o in overrides)
+    return f"# {path.name} with these changes (recipe.lock.yaml has them in place):\n{notes}{text}"
+
+
+def _with_source_below(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """``dataset.source`` as an absolute path where it is one that exists from ``folder``."""
+    dataset = content.get("dataset")
+    source = dataset.get("source") if isinstance(dataset, dict) else None
+    if not isinstance(source, str) or not source.strip():
+        return content
+    found = folder / Path(source).expanduser()
+    if not _exists(found):
+        return content
+    return {**content, "dataset": {**dataset, "source": str(found.resolve())}}  # type: ignore[dict-item]
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name too long for a path, or with a null character
+        return False

@@ -1,0 +1,163 @@
+"""The recipe's typed schema: every section, every default, every rule that spans sections."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import Any, Literal, Self
+
+from pydantic import (
+    Field,
+    PrivateAttr,
+    SerializeAsAny,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from studio import registry
+from studio.adapters.settings import ExportSettings
+from studio.curation.settings import DatasetSettings
+from studio.evaluation.settings import EvaluationSettings
+from studio.preview.settings import SamplingSettings
+from studio.recipe import yaml_text
+from studio.recipe.lock import Lock
+from studio.recipe.migrations import VERSION
+from studio.settings import Section, TrainerSettings
+from studio.training.settings import (
+    BudgetSettings,
+    CheckpointSettings,
+    LossSettings,
+    OptimizerSettings,
+    PrecisionSettings,
+)
+
+NAME_PATTERN = re.compile(r"\w([\w.-]{0,78}\w)?")
+RESERVED_NAMES = {"con", "prn", "aux", "nul"} | {
+    f"{p}{n}" for p in ("com", "lpt") for n in range(10)
+}
+WARMUP_SHARE = 10
+
+
+class Recipe(Section):
+    """What a run is to do, from pictures to adapter file."""
+
+    name: str
+    """The run's name and its folder's: letters, digits, dots, dashes and underscores."""
+
+    version: Literal[1] = VERSION
+    """Version of this format."""
+
+    base_model: str = "pocket"
+    """The model to teach: ``pocket``, a hub id, a diffusers folder or a .safetensors file."""
+
+    seed: int = Field(0, ge=0, lt=2**63)
+    """Where all random draws come from; the same seed repeats the run."""
+
+    dataset: DatasetSettings
+    """The pictures to learn from."""
+
+    trainer: SerializeAsAny[TrainerSettings]
+    """The method, and its own settings."""
+
+    budget: BudgetSettings = BudgetSettings(steps_per_image=100)
+    """How long to train."""
+
+    optimizer: OptimizerSettings = OptimizerSettings()
+    """How weights move."""
+
+    loss: LossSettings = LossSettings()
+    """What counts as an error."""
+
+    precision: PrecisionSettings = PrecisionSettings()
+    """Number formats and determinism."""
+
+    checkpoint: CheckpointSettings = CheckpointSettings()
+    """What is kept to resume from."""
+
+    sampling: SamplingSettings = SamplingSettings()
+    """The pictures drawn during and after training."""
+
+    evaluation: EvaluationSettings = EvaluationSettings()
+    """How the finished adapter is measured."""
+
+    export: ExportSettings = ExportSettings()
+    """The files that are left behind."""
+
+    lock: Lock | None = Field(None, exclude=True)
+    """What an earlier run found; written by the studio, never by hand."""
+
+    _text: str = PrivateAttr("")
+
+    @property
+    def effective_budget(self) -> BudgetSettings:
+        """The budget to train for: a locked one in minutes is repeated as the steps it came to."""
+        if self.lock is not None and self.lock.steps is not None:
+            return BudgetSettings(steps=self.lock.steps)
+        return self.budget
+
+    @property
+    def text(self) -> str:
+        """The YAML that this recipe was read from; written anew where it came from nowhere."""
+        return self._text or yaml_text.dump(self.model_dump(mode="json"))
+
+    def with_text(self, text: str) -> Self:
+        """The same recipe, with the YAML that stands for it."""
+        recipe = self.model_copy()
+        recipe._text = text
+        return recipe
+
+    @field_validator("name")
+    @classmethod
+    def _folder_name(cls, name: str) -> str:
+        if not NAME_PATTERN.fullmatch(name) or name.partition(".")[0].lower() in RESERVED_NAMES:
+            raise ValueError(
+                f'"{name}" cannot name a folder; use up to 80 letters, digits, "-", "_" and ".", '
+                "beginning and ending with a letter or digit"
+            )
+        return name
+
+    @field_validator("trainer", mode="wrap")
+    @classmethod
+    def _by_its_plugin(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> TrainerSettings:
+        value = {} if value is None else value
+        if not isinstance(value, dict):
+            settings: TrainerSettings = handler(value)
+            return settings
+        plugins = registry.plugins()
+        kind = value.get("kind")
+        if not isinstance(kind, str) or kind not in plugins:
+            raise _problem(("kind",), _kind_problem(kind), kind)
+        return plugins[kind].settings.model_validate(value)
+
+    @model_validator(mode="after")
+    def _warmup_within_budget(self) -> Self:
+        steps, optimizer = self.budget.steps, self.optimizer
+        if steps is None or optimizer.lr_warmup_steps <= steps // WARMUP_SHARE:
+            return self
+        if "lr_warmup_steps" not in optimizer.model_fields_set:
+            warmup = {"lr_warmup_steps": steps // WARMUP_SHARE}
+            self.__dict__["optimizer"] = optimizer.model_copy(update=warmup)
+        elif optimizer.lr_warmup_steps > steps:
+            message = f"{optimizer.lr_warmup_steps} is more than budget.steps, {steps}; lower it"
+            raise _problem(("optimizer", "lr_warmup_steps"), message, optimizer.lr_warmup_steps)
+        return self
+
+
+def _kind_problem(kind: Any) -> str:
+    installed = ", ".join(registry.plugins()) or "none"
+    if kind is None:
+        return f"missing; name one of the installed trainers: {installed}"
+    close = get_close_matches(str(kind), registry.plugins(), n=1)
+    meant = f'; did you mean "{close[0]}"?' if close else "; installed are:"
+    return f'no trainer "{kind}" is installed{meant} {"" if close else installed}'.rstrip()
+
+
+def _problem(loc: tuple[str, ...], message: str, value: Any) -> ValidationError:
+    """One sentence at one place, in pydantic's own form, so that it is listed with all others."""
+    custom = PydanticCustomError("recipe", "{sentence}", {"sentence": message})
+    return ValidationError.from_exception_data(
+        "Recipe", [InitErrorDetails(type=custom, loc=loc, input=value)]
+    )

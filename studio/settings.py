@@ -1,0 +1,37 @@
+"""The base of every recipe section: strict, frozen, described field by field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+NUMBERS = (int, float, int | None, float | None)
+
+
+class Section(BaseModel):
+    """A part of a recipe. Unknown keys are refused; each field's docstring is its help."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+        allow_inf_nan=False,
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        # Python counts True as 1, so a slip such as "steps: true" would train for one step.
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, bool) and field.annotation in NUMBERS:
+            raise ValueError(f"{str(value).lower()} is not a number")
+        return value
+
+
+class TrainerSettings(Section):
+    """What every trainer's ``trainer:`` section has. A plugin narrows ``kind`` to its own literal."""
+
+    kind: str
+    """The method: the name of an installed trainer plugin."""

@@ -1,0 +1,34 @@
+"""The engine's reports as events: plain dictionaries for a log of JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from studio.training.listeners import FitListener, StartReport, StepReport
+
+Append = Callable[[dict[str, Any]], None]
+
+
+class EventListener(FitListener):
+    """Hands every report to ``append`` as ``{"event": name, ...}``; time stamps are the log's matter."""
+
+    def __init__(self, append: Append) -> None:
+        self._append = append
+
+    def on_start(self, report: StartReport) -> None:
+        self._append({"event": "training_started", **asdict(report)})
+
+    def on_step(self, report: StepReport) -> None:
+        self._append({"event": "step", **asdict(report)})
+
+    def on_checkpoint(self, step: int, folder: Path) -> None:
+        self._append({"event": "checkpoint", "step": step, "folder": folder.name})
+
+    def on_warning(self, message: str) -> None:
+        self._append({"event": "warning", "message": message})
+
+    def on_end(self, step: int) -> None:
+        self._append({"event": "training_ended", "step": step})

@@ -1,0 +1,125 @@
+"""What moves during a run: the adapter's weights, their average, optimizer, learning rate, loss scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from studio.errors import RunError
+from studio.training.checkpoints import Checkpoint
+from studio.training.ema import Ema
+from studio.training.lr_schedulers import make_lr_scheduler
+from studio.training.optimizers import make_optimizer
+from studio.training.settings import OptimizerSettings
+from studio.training.trainer import ParamGroup
+
+
+class TrainingState:
+    """Weights and everything that decides their next step. A `Checkpoint` holds all of it."""
+
+    def __init__(
+        self,
+        groups: Sequence[ParamGroup],
+        settings: OptimizerSettings,
+        total_steps: int,
+        accelerator: Accelerator,
+    ) -> None:
+        self.step = 0
+        self.total_steps = total_steps
+        self._parameters = named_parameters(groups)
+        self._max_grad_norm = settings.max_grad_norm
+        self._accelerator = accelerator
+        optimizer = make_optimizer(groups, settings)
+        # Before `prepare`: both wrap the optimizer's step, and the lr_scheduler's must be the inner one.
+        self._lr_scheduler = make_lr_scheduler(optimizer, settings, total_steps)
+        self._optimizer = accelerator.prepare(optimizer)
+        self._ema = Ema(self._parameters, settings.ema_decay) if settings.ema_decay else None
+
+    @property
+    def learning_rate(self) -> float:
+        """The first group's, for the next step."""
+        rate: float = self._optimizer.param_groups[0]["lr"]
+        return rate
+
+    def advance(self) -> bool:
+        """Take one optimizer step along the gradient, and forget it.
+
+        Returns:
+            False, with nothing changed, where the gradient is not finite. With fp16 that is the loss
+            scaler's daily business: it leaves the step out, lowers its scale, and training goes on.
+        """
+        norm = self._accelerator.clip_grad_norm_(self._parameters.values(), self._max_grad_norm)
+        if self._accelerator.scaler is None and not math.isfinite(norm.item()):
+            return False
+        self._optimizer.step()
+        if not self._optimizer.step_was_skipped:
+            self._lr_scheduler.step()
+        self._optimizer.zero_grad()
+        self.step += 1
+        return True
+
+    def update_average(self) -> None:
+        """Take the weights as they are into their moving average, where there is one."""
+        if self._ema is not None:
+            self._ema.update(self.step)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """What is to be exported in the place of the weights: the average, or the weights themselves."""
+        if self._ema is None:
+            yield
+            return
+        with self._ema.in_place():
+            yield
+
+    def checkpoint(self) -> Checkpoint:
+        """All of it as it is now; tensors are copies on the CPU."""
+        scaler = self._accelerator.scaler
+        return Checkpoint(
+            step=self.step,
+            total_steps=self.total_steps,
+            weights={n: p.detach().cpu().clone() for n, p in self._parameters.items()},
+            average={n: t.cpu().clone() for n, t in self._ema.average.items()} if self._ema else {},
+            optimizer={
+                "optimizer": self._optimizer.state_dict(),
+                "lr_scheduler": self._lr_scheduler.state_dict(),
+                "scaler": scaler.state_dict() if scaler else None,
+            },
+        )
+
+    @torch.no_grad()
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a checkpoint, bit for bit.
+
+        Raises:
+            RunError: its weights are not those that train here.
+        """
+        if _shapes(checkpoint.weights) != _shapes(self._parameters):
+            raise RunError(
+                f"the checkpoint of step {checkpoint.step} holds other weights than the recipe trains; "
+                "train under a new name"
+            )
+        self.step = checkpoint.step
+        for name, parameter in self._parameters.items():
+            parameter.copy_(checkpoint.weights[name])
+        if self._ema is not None:
+            self._ema.load(checkpoint.average)
+        self._optimizer.load_state_dict(checkpoint.optimizer["optimizer"])
+        self._lr_scheduler.load_state_dict(checkpoint.optimizer["lr_scheduler"])
+        if self._accelerator.scaler is not None:
+            self._accelerator.scaler.load_state_dict(checkpoint.optimizer["scaler"])
+
+
+def named_parameters(groups: Sequence[ParamGroup]) -> dict[str, nn.Parameter]:
+    """All parameters of the groups, as ``group/name``."""
+    return {f"{g.name}/{name}": p for g in groups for name, p in g.parameters.items()}
+
+
+def _shapes(tensors: dict[str, Any]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}

@@ -1,0 +1,141 @@
+"""Fixtures that several rooms share: a base model small enough for a unit test, with real parts."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from PIL import Image
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from studio.bases.base_model import BaseModel
+from studio.examples.example import Example
+
+TINY_WIDTH = 32
+TINY_RESOLUTION_PX = 64
+TINY_MAX_TOKENS = 16
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Two torch threads beside another busy process can be many times slower than one."""
+    torch.set_num_threads(1)
+    yield
+
+
+@pytest.fixture(scope="session")
+def _tiny_base_once() -> BaseModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        tokenizer = _tokenizer()
+        return BaseModel(
+            name="tiny",
+            family="sd1",
+            digest=hashlib.sha256(b"tiny").hexdigest(),
+            resolution_px=TINY_RESOLUTION_PX,
+            unet=_unet(),
+            vae=_vae(),
+            text_encoders=[_text_encoder(tokenizer)],
+            tokenizers=[tokenizer],
+            noise_scheduler=DDPMScheduler(
+                beta_start=0.00085,
+                beta_end=0.012,
+                beta_schedule="scaled_linear",
+                prediction_type="epsilon",
+                clip_sample=False,
+            ),
+        )
+
+
+@pytest.fixture
+def tiny_base(_tiny_base_once: BaseModel) -> BaseModel:
+    """A base with SD 1.5's module tree and random weights, the same in every session; a test's own."""
+    once = _tiny_base_once
+    return replace(
+        once,
+        unet=copy.deepcopy(once.unet),
+        vae=copy.deepcopy(once.vae),
+        text_encoders=copy.deepcopy(once.text_encoders),
+    )
+
+
+def _unet() -> UNet2DConditionModel:
+    unet = UNet2DConditionModel(
+        sample_size=TINY_RESOLUTION_PX // 8,
+        block_out_channels=(8, 16, 16, 16),
+        layers_per_block=2,
+        cross_attention_dim=TINY_WIDTH,
+        attention_head_dim=2,
+        norm_num_groups=4,
+    )
+    return unet.requires_grad_(False).eval()
+
+
+def _vae() -> AutoencoderKL:
+    vae = AutoencoderKL(
+        block_out_channels=(4, 8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        norm_num_groups=4,
+        sample_size=TINY_RESOLUTION_PX,
+    )
+    return vae.requires_grad_(False).eval()
+
+
+def _text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=TINY_WIDTH,
+        intermediate_size=TINY_WIDTH,
+        num_hidden_layers=12,
+        num_attention_heads=4,
+        max_position_embeddings=TINY_MAX_TOKENS,
+        projection_dim=TINY_WIDTH,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPTextModel(config).requires_grad_(False).eval()
+
+
+def _tokenizer() -> CLIPTokenizer:
+    """CLIP's tokenizer with single letters for a vocabulary: every word of ASCII can be spelled."""
+    letters = [chr(code) for code in range(33, 127)]
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(
+        vocab={word: index for index, word in enumerate(words)},
+        merges=[],
+        model_max_length=TINY_MAX_TOKENS,
+    )
+
+
+@pytest.fixture
+def tiny_examples(tmp_path: Path) -> list[Example]:
+    """Five pictures of random colours in two shapes, square and wide, with captions."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    examples = []
+    for index in range(5):
+        height_px, width_px = (40, 80) if index >= 3 else (72, 72)
+        shape = (height_px // 8, width_px // 8, 3)
+        pixels = np.random.default_rng(index).integers(0, 256, shape, dtype=np.uint8)
+        path = folder / f"{index}.png"
+        Image.fromarray(pixels).resize((width_px, height_px), Image.Resampling.NEAREST).save(path)
+        examples.append(
+            Example(
+                path=path,
+                digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+                width_px=width_px,
+                height_px=height_px,
+                caption=f"thing {index}",
+            )
+        )
+    return examples

@@ -1,0 +1,1 @@
+"""The trainer plugins that ship with the studio, one folder each."""

@@ -1,0 +1,11 @@
+"""LoRA: small low-rank matrices beside the attention's own (Hu et al., 2021)."""
+
+from studio.registry import TrainerPlugin
+from trainers.lora.settings import LoraSettings
+
+plugin = TrainerPlugin(
+    kind="lora",
+    summary="Low-rank matrices beside the attention's own: the field's standard adapter.",
+    settings=LoraSettings,
+    trainer_path="trainers.lora.trainer:LoraTrainer",
+)
