@@ -179,7 +179,7 @@ class RunFolder:
 
     def summary(self) -> RunSummary:
         """The run in one line, from its files alone."""
-        start = self.events.latest("start") or {}
+        start = self.events.latest("training_started") or {}
         last = self.events.latest("step") or {}
         kind, base_model = self._method()
         return RunSummary(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,10 +23,9 @@ TINY_MAX_TOKENS = 16
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> Iterator[None]:
+def _one_thread() -> None:
     """Two torch threads beside another busy process can be many times slower than one."""
     torch.set_num_threads(1)
-    yield
 
 
 @pytest.fixture(scope="session")

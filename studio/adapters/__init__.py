@@ -1,0 +1,1 @@
+"""Adapter files: formats, header, reading with care, and verifying what was written."""

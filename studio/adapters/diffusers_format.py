@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from studio.adapters import lora_layers
 from studio.adapters.adapter import Adapter
 from studio.adapters.header import from_metadata
 from studio.adapters.lora_layers import DOWN, MAGNITUDE, UP, LoraLayer, adapter_of, layers_of
@@ -25,6 +26,7 @@ from studio.errors import AdapterError
 
 CONFIG_KEY = "lora_adapter_metadata"
 PARTS = ("unet", "text_encoder")
+trained_changes = lora_layers.trained_changes
 
 
 def recognises(keys: Iterable[str]) -> bool:
@@ -72,7 +74,7 @@ def read(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> Ad
 
 
 def _configs(layers: Mapping[str, LoraLayer]) -> dict[str, Any]:
-    """peft's LoraConfig of each part, its keys behind the part's name.
+    """Peft's LoraConfig of each part, its keys behind the part's name.
 
     Targets are whole paths without ``text_model.``: peft compares path endings, so they fit the
     text encoder of every transformers version.

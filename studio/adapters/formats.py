@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from studio.adapters.adapter import Adapter
-    from studio.adapters.readback import FileContent, ReadBack
+    from studio.adapters.readback import Change, FileContent, ReadBack
     from studio.adapters.tensor_bytes import Dtype
     from studio.bases.base_model import BaseModel
 
@@ -31,6 +31,9 @@ class FormatModule(Protocol):
 
     def read(self, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> Adapter:
         """The adapter in a file's content."""
+
+    def trained_changes(self, adapter: Adapter) -> dict[str, Change]:
+        """What the adapter in memory does to each layer, by neutral path."""
 
 
 class ReadBackModule(Protocol):
@@ -74,12 +77,20 @@ def register(added: Format) -> None:
         AdapterError: another format has that kind and name.
     """
     if _formats.setdefault((added.kind, added.name), added) != added:
-        raise AdapterError(f"two packages provide the format {added.name!r} of {added.kind} adapters")
+        raise AdapterError(
+            f"two packages provide the format {added.name!r} of {added.kind} adapters"
+        )
 
 
 def formats() -> list[Format]:
     """Every known format, in the order of registration."""
     return list(_formats.values())
+
+
+def recognise(keys: Iterable[str]) -> Format | None:
+    """The format that tensors of these names are in."""
+    names = list(keys)
+    return next((known for known in formats() if known.load().recognises(names)), None)
 
 
 def format_named(kind: str, name: str) -> Format:
@@ -94,8 +105,13 @@ def format_named(kind: str, name: str) -> Format:
     return _formats[kind, name]
 
 
-for _name, _suffix in (("kohya", ""), ("diffusers", "-diffusers")):
-    _stem = "kohya" if _name == "kohya" else "diffusers_format"
-    register(
-        Format("lora", _name, _suffix, f"studio.adapters.{_stem}", f"studio.adapters.readback_{_name}")
+register(Format("lora", "kohya", "", "studio.adapters.kohya", "studio.adapters.readback_kohya"))
+register(
+    Format(
+        "lora",
+        "diffusers",
+        "-diffusers",
+        "studio.adapters.diffusers_format",
+        "studio.adapters.readback_diffusers",
     )
+)

@@ -69,7 +69,7 @@ def _public_name(name: str) -> str:
 
 
 def _ss_keys(header: AdapterHeader, base_name: str) -> dict[str, str]:
-    """kohya's keys, as far as the header knows them; a format adds those about its tensors."""
+    """Kohya's keys, as far as the header knows them; a format adds those about its tensors."""
     keys = {
         "ss_base_model_version": SS_BASE_VERSIONS.get(header.family, header.family),
         "ss_sd_model_name": base_name,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from studio.adapters import lora_layers
 from studio.adapters.adapter import Adapter
 from studio.adapters.header import from_metadata
 from studio.adapters.lora_layers import LoraLayer, adapter_of, layers_of
@@ -23,6 +24,7 @@ from studio.errors import AdapterError
 
 DOWN, UP, ALPHA, DORA = ".lora_down.weight", ".lora_up.weight", ".alpha", ".dora_scale"
 ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
+trained_changes = lora_layers.trained_changes
 
 
 def recognises(keys: Iterable[str]) -> bool:
@@ -87,12 +89,15 @@ def _layer(name: str, left: dict[str, torch.Tensor]) -> LoraLayer:
 
 def _silent_siblings(layers: Mapping[str, LoraLayer]) -> dict[str, LoraLayer]:
     """Zeros for attention layers of the text encoder beside trained ones: from a file that lacks some,
-    diffusers cannot tell the rest, and drops or refuses it."""
+    diffusers cannot tell the rest, and drops or refuses it.
+    """
     siblings: dict[str, LoraLayer] = {}
     for path, layer in layers.items():
         attention, _, name = path.rpartition(".")
         if path.startswith("text_encoder.") and name in ATTENTION and layer.magnitude is None:
-            silent = LoraLayer(torch.zeros_like(layer.down), torch.zeros_like(layer.up), layer.scale)
+            silent = LoraLayer(
+                torch.zeros_like(layer.down), torch.zeros_like(layer.up), layer.scale
+            )
             siblings |= {f"{attention}.{sibling}": silent for sibling in ATTENTION}
     return siblings
 

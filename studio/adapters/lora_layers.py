@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +12,7 @@ import torch
 from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.errors import AdapterError
 
+TEXT_WIDTHS = {1024: "sd2", 2048: "sdxl"}
 DOWN, UP, MAGNITUDE = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"
 
 
@@ -39,6 +40,23 @@ class LoraLayer:
     def alpha(self) -> float:
         """The alpha that states ``scale`` as alpha / rank, the only rule that files know."""
         return self.scale * self.rank
+
+    def change(self, weight: torch.Tensor) -> torch.Tensor:
+        """What the layer adds to ``weight`` (out, in) or (out, in, k, k), in fp32.
+
+        DoRA (Liu et al., 2024, arXiv 2402.09353) gives each row of the changed weight a length of
+        its own.
+        """
+        product = torch.mm(self.up.float().flatten(1), self.down.float().flatten(1))
+        added: torch.Tensor = product.reshape(weight.shape) * self.scale
+        if self.magnitude is None:
+            return added
+        original = weight.detach().float().cpu()
+        rows = (original + added).flatten(1)
+        lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+        rows = rows * (self.magnitude.float().reshape(-1, 1) / lengths)
+        changed: torch.Tensor = rows.reshape(weight.shape) - original
+        return changed
 
 
 def lora_scale(settings: str) -> float:
@@ -83,11 +101,20 @@ def layers_of(adapter: Adapter) -> dict[str, LoraLayer]:
     return layers
 
 
+def trained_changes(adapter: Adapter) -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
+    """What the adapter in memory does to each layer's weight, by neutral path."""
+    return {path: layer.change for path, layer in layers_of(adapter).items()}
+
+
 def adapter_of(layers: Mapping[str, LoraLayer], header: AdapterHeader) -> Adapter:
     """The adapter in neutral form, fp32. One scale holds for all layers there, so a layer of another
-    scale has the difference multiplied into ``up``."""
-    if not header.settings:
-        header = replace(header, settings=_settings(layers))
+    scale has the difference multiplied into ``up``.
+    """
+    header = replace(
+        header,
+        settings=header.settings or _settings(layers),
+        family=header.family or _family(layers),
+    )
     scale = lora_scale(header.settings)
     tensors: dict[str, torch.Tensor] = {}
     for path, layer in layers.items():
@@ -108,3 +135,9 @@ def _settings(layers: Mapping[str, LoraLayer]) -> str:
     use_dora = any(layer.magnitude is not None for layer in layers.values())
     alpha = rank * scale if scale > 0 else rank
     return json.dumps({"kind": "lora", "rank": rank, "alpha": alpha, "use_dora": use_dora})
+
+
+def _family(layers: Mapping[str, LoraLayer]) -> str:
+    """By the width of the text that cross-attention reads; every other width has SD 1.x's layers."""
+    text = (v.down.shape[1] for path, v in layers.items() if path.endswith("attn2.to_k"))
+    return TEXT_WIDTHS.get(next(text, 0), "sd1")

@@ -12,15 +12,21 @@ import re
 
 KOHYA_PREFIXES = {"unet": "lora_unet_", "text_encoder": "lora_te_"}
 NESTING = "text_model."
-# Names of modules that hold an underscore of their own, in SD 1.x and 2.x: everywhere else an
+# Words of module names in SD 1.x and 2.x that hold an underscore of their own; everywhere else an
 # underscore of a kohya name stands for a dot.
-_WITH_UNDERSCORE = (
-    "add_embedding add_k_proj add_q_proj add_v_proj conv_in conv_norm_out conv_out conv_shortcut "
-    "cond_proj down_blocks final_layer_norm layer_norm1 layer_norm2 linear_1 linear_2 mid_block "
-    "out_proj position_embedding proj_in proj_out k_proj q_proj v_proj self_attn text_model "
-    "time_emb_proj time_embedding to_k to_out to_q to_v token_embedding transformer_blocks up_blocks"
-).split()
-_WORD = re.compile("|".join(sorted(_WITH_UNDERSCORE, key=len, reverse=True)) + "|[^_]+")
+_WORD = re.compile(
+    r"""
+    (?:down|mid|up|transformer)_blocks? | time_emb(?:edding|_proj) | linear_[12] | proj_(?:in|out)
+    | to_(?:q|k|v|out) | (?:q|k|v|out)_proj | self_attn | conv_(?:in|out|shortcut|norm_out)
+    | text_model | layer_norm[12] | final_layer_norm | (?:token|position)_embedding
+    | [^_]+
+    """,
+    re.VERBOSE,
+)
+_ROOTS = {
+    "unet": {"conv_in", "conv_out", "down_blocks", "mid_block", "time_embedding", "up_blocks"},
+    "text_encoder": {"text_model", "embeddings", "encoder", "final_layer_norm"},
+}
 
 
 def kohya_name(path: str) -> str:
@@ -30,11 +36,12 @@ def kohya_name(path: str) -> str:
 
 
 def neutral_path(name: str) -> str | None:
-    """The way back from `kohya_name`; None where the prefix is none of SD 1.x or 2.x."""
+    """The way back from `kohya_name`; None where the name is none of SD 1.x or 2.x in diffusers' terms."""
     for part, prefix in KOHYA_PREFIXES.items():
         if name.startswith(prefix):
             words = _WORD.findall(name.removeprefix(prefix))
-            return flat(f"{part}." + ".".join(words))
+            known = words[:1] and words[0] in _ROOTS[part]
+            return flat(f"{part}." + ".".join(words)) if known else None
     return None
 
 

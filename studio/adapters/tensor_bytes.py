@@ -34,7 +34,7 @@ def write_tensors(
         tensors: under the names of the file's format, in the number formats to write.
         more: metadata keys that only the format knows.
     """
-    metadata = to_metadata(header) | more
+    metadata = {**to_metadata(header), **more}
     data, entries = _data(tensors)
     # kohya hashes a file that has its own keys only, for users may edit the others.
     kohya_file = _header({k: v for k, v in metadata.items() if k.startswith("ss_")}, entries) + data

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import torch
-    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from diffusers.schedulers.scheduling_utils import SchedulerMixin
     from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -35,7 +36,7 @@ class BaseModel:
     vae: AutoencoderKL
     text_encoders: list[CLIPTextModel]
     tokenizers: list[CLIPTokenizer]
-    noise_scheduler: SchedulerMixin[Any]
+    noise_scheduler: SchedulerMixin
 
     @property
     def text_encoder(self) -> CLIPTextModel:

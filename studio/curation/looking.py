@@ -8,8 +8,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
 from studio.curation.captions import Caption
 from studio.curation.checks.check import Check
 from studio.curation.decode import UnreadableError, decode
@@ -37,13 +35,18 @@ def look(
         return _view(path, name, caption, checks, resolution_px, pinned=name in pinned)
 
     views = []
+    pool = ThreadPoolExecutor(workers)
     # Pillow warns of odd files by name of its own source line; the checks speak for themselves.
-    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for done, seen in enumerate(pool.map(view, scan.pictures), start=1):
-            views.append(seen)
-            if progress:
-                progress(done, len(scan.pictures))
+        try:
+            for done, seen in enumerate(pool.map(view, scan.pictures), start=1):
+                views.append(seen)
+                if progress:
+                    progress(done, len(scan.pictures))
+        finally:
+            # Ctrl-C must not wait for the thousands of pictures still in line.
+            pool.shutdown(cancel_futures=True)
     return views
 
 
@@ -71,6 +74,5 @@ def _view(
         caption_source=caption.source,
         frames=decoded.frames,
         pinned=pinned,
-        gray=np.asarray(pixels.thumbnail.convert("L")),
         measurements={n: m for n, m in measured.items() if m is not None},
     )

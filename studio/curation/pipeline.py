@@ -74,8 +74,9 @@ def judge(
 
 
 def _alone(view: View, checks: Checks) -> list[Finding]:
-    if view.unreadable:
-        return [Finding("decodes", "block", 0, 1, f"cannot be used: {view.unreadable}")]
+    unreadable = checks.unreadable.examine(view)
+    if unreadable:
+        return [unreadable]
     findings = (check.examine(view) for check in checks.of_picture)
     return [finding for finding in findings if finding]
 

@@ -57,7 +57,7 @@ def _dropped(curated: CuratedSet) -> Table:
         table.add_row(Text(printable(picture.name)), Text(why))
     more = len(curated.dropped) - MAX_DROPPED_LINES
     if more > 0:
-        table.add_row(Text(f"and {more} more", "dim"), Text("all in the report page", "dim"))
+        table.add_row(Text(f"and {more} more", "dim"))
     return table
 
 

@@ -52,7 +52,6 @@ class View:
         unreadable: why the file could not be decoded; empty for a good one.
         frames: pictures in the file, of which the first is used.
         pinned: the user asked to keep it.
-        gray: (height, width) uint8, longer side at most 256 px; (0, 0) where unreadable.
         measurements: what each check's `measure` returned, by the check's name.
     """
 
@@ -65,8 +64,12 @@ class View:
     unreadable: str = ""
     frames: int = 1
     pinned: bool = False
-    gray: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
+
+    @property
+    def rank(self) -> tuple[str, str]:
+        """Order by name in which ``cat.png`` comes before ``cat-2.png`` and ``cat (1).png``."""
+        return self.name.rpartition(".")[0], self.name
 
 
 def resized(image: Image.Image, scale: float) -> Image.Image:

@@ -119,8 +119,8 @@ def _octaves(lightness: Floats) -> Floats:
 def _flatness(lab: Floats) -> Floats:
     lightness = lab[..., 0]
     spread = np.lib.stride_tricks.sliding_window_view(lightness, (3, 3)).std(axis=(-2, -1))
-    coarse = np.round(lab.reshape(-1, 3) / COLOUR_STEP)
-    shares = np.unique(coarse, axis=0, return_counts=True)[1] / len(coarse)
+    coarse = np.round(lab.reshape(-1, 3) / COLOUR_STEP) @ (1, 100, 10_000)  # one number a colour
+    shares = np.unique(coarse, return_counts=True)[1] / len(coarse)
     entropy = -(shares * np.log2(shares)).sum() / 10.0
     top = np.sort(shares)[::-1]
     return np.array(

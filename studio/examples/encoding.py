@@ -95,7 +95,7 @@ def encode_examples(
         hidden_states=_encode_captions(examples, base, cache_folder) if encode_text else None,
         flip_probability=settings.flip_probability,
         caption_dropout=settings.caption_dropout,
-        scaling_factor=base.vae.config.scaling_factor,
+        scaling_factor=base.vae.config["scaling_factor"],
     )
 
 

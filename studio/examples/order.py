@@ -32,9 +32,7 @@ class ExampleOrder:
     buckets take turns in proportion, so a run that ends early has favoured none by more than a batch.
     """
 
-    def __init__(
-        self, buckets: Sequence[Bucket], batch_size: int, streams: RandomStreams
-    ) -> None:
+    def __init__(self, buckets: Sequence[Bucket], batch_size: int, streams: RandomStreams) -> None:
         self._batch_size = batch_size
         self._streams = streams
         self._items: dict[Bucket, list[int]] = {}
@@ -54,7 +52,9 @@ class ExampleOrder:
         timetable = []
         for index, (bucket, items) in enumerate(sorted(self._items.items())):
             offset = self._streams.uniform("bucket_offset", cycle, index)
-            timetable += [((turn + offset) / len(items), bucket, turn) for turn in range(len(items))]
+            timetable += [
+                ((turn + offset) / len(items), bucket, turn) for turn in range(len(items))
+            ]
         return [(bucket, turn) for _, bucket, turn in sorted(timetable)]
 
     def _deal(self, bucket: Bucket, place: int) -> View:

@@ -34,6 +34,7 @@ class Comparison:
         title: what is compared, e.g. the adapter's name.
         base_name: the base model.
         sampling: how they were drawn; its own ``prompts`` and ``seeds`` are not consulted.
+        warnings: what the user should know of the files, e.g. that one was trained on another base.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Comparison:
     seeds: tuple[int, ...]
     series: tuple[Series, ...]
     sampling: SamplingSettings
+    warnings: tuple[str, ...] = ()
 
     def picture(self, series: Series, prompt_index: int, seed_index: int) -> Image.Image:
         return series.pictures[prompt_index * len(self.seeds) + seed_index]

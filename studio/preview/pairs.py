@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from studio.adapters.adapter import Adapter
-from studio.adapters.files import read_adapter
+from studio.adapters.files import check_fits, read_adapter
 from studio.bases.base_model import BaseModel
 from studio.preview.comparison import Comparison, Series
 from studio.preview.sampler import Progress, sample
@@ -43,7 +43,8 @@ def sample_pairs(
     """
     each = len(prompts) * len(seeds)
     total = (1 + len(adapters)) * each
-    read = [(path, read_adapter(path)) for path in adapters]  # all of them before the first picture
+    read = [(path, read_adapter(path)) for path in adapters]
+    warnings = _warnings(read, base)  # a wrong file is told before the first picture
     bare = sample(base, prompts, seeds, settings, _counted(progress, 0, total))
     series = [Series("base", 0.0, tuple(bare))]
     for path, adapter in read:
@@ -52,7 +53,9 @@ def sample_pairs(
             pictures = sample(base, prompts, seeds, settings, counted)
         series.append(Series(_name(adapter, path), settings.strength, tuple(pictures)))
     title = " · ".join(s.heading for s in series[1:]) or base.name
-    return Comparison(title, base.name, tuple(prompts), tuple(seeds), tuple(series), settings)
+    return Comparison(
+        title, base.name, tuple(prompts), tuple(seeds), tuple(series), settings, warnings
+    )
 
 
 def strength_sweep(
@@ -72,6 +75,7 @@ def strength_sweep(
     """
     each = len(prompts) * len(seeds)
     adapter = read_adapter(adapter_path)
+    warnings = _warnings([(adapter_path, adapter)], base)
     series: list[Series] = []
     for strength in strengths:
         counted = _counted(progress, len(series) * each, len(strengths) * each)
@@ -79,7 +83,13 @@ def strength_sweep(
             pictures = sample(base, prompts, seeds, settings, counted)
         series.append(Series(f"{strength:g}", strength, tuple(pictures)))
     title = f"{_name(adapter, adapter_path)}: strength"
-    return Comparison(title, base.name, tuple(prompts), tuple(seeds), tuple(series), settings)
+    return Comparison(
+        title, base.name, tuple(prompts), tuple(seeds), tuple(series), settings, warnings
+    )
+
+
+def _warnings(read: Sequence[tuple[Path, Adapter]], base: BaseModel) -> tuple[str, ...]:
+    return tuple(f"{path.name}: {w}" for path, adapter in read for w in check_fits(adapter, base))
 
 
 def _name(adapter: Adapter, path: Path) -> str:

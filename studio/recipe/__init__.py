@@ -5,7 +5,7 @@ it came to with `lock`.
 """
 
 from studio.recipe.json_schema import json_schema
-from studio.recipe.loading import load_recipe, recipe_from_dict
+from studio.recipe.loading import load_recipe, recipe_from_dict, validated
 from studio.recipe.lock import Lock, lock, recipe_digest, require_as_locked
 from studio.recipe.schema import Recipe
 from studio.recipe.starter import starter_recipe
@@ -20,4 +20,5 @@ __all__ = [
     "recipe_from_dict",
     "require_as_locked",
     "starter_recipe",
+    "validated",
 ]

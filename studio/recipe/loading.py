@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,6 +16,9 @@ from studio.recipe.migrations import migrate
 from studio.recipe.overrides import apply_overrides
 from studio.recipe.problems import sentences
 from studio.recipe.schema import Recipe
+from studio.settings import Section
+
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
@@ -48,10 +51,19 @@ def recipe_from_dict(content: Mapping[str, Any], overrides: Sequence[str] = ()) 
     current = migrate(deepcopy(dict(content)))
     current = apply_overrides(current, overrides)
     current = _with_source_below(Path.cwd(), current)
+    return validated(Recipe, current)
+
+
+def validated(schema: type[SectionT], content: Mapping[str, Any]) -> SectionT:
+    """A recipe, or one of its sections alone, from raw content.
+
+    Raises:
+        RecipeError: with every problem, one sentence each.
+    """
     try:
-        return Recipe.model_validate(current)
+        return schema.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(sentences(error, current, Recipe)) from error
+        raise RecipeError(sentences(error, content, schema)) from error
 
 
 def _read(path: Path) -> str:

@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from studio import registry
+from studio.adapters.formats import formats
 from studio.adapters.settings import ExportSettings
 from studio.curation.settings import DatasetSettings
 from studio.evaluation.settings import EvaluationSettings
@@ -133,6 +134,18 @@ class Recipe(Section):
         return plugins[kind].settings.model_validate(value)
 
     @model_validator(mode="after")
+    def _formats_of_the_method(self) -> Self:
+        known = _format_names(self.trainer.kind)
+        # A plugin may bring its formats with its trainer, which is not imported for a look at a recipe.
+        for index, name in enumerate(self.export.formats if known else ()):
+            if name not in known:
+                message = (
+                    f'"{name}" is no format of {self.trainer.kind}; there are: {", ".join(known)}'
+                )
+                raise _problem(("export", "formats", index), message, name)
+        return self
+
+    @model_validator(mode="after")
     def _warmup_within_budget(self) -> Self:
         steps, optimizer = self.budget.steps, self.optimizer
         if steps is None or optimizer.lr_warmup_steps <= steps // WARMUP_SHARE:
@@ -146,6 +159,10 @@ class Recipe(Section):
         return self
 
 
+def _format_names(kind: str) -> list[str]:
+    return [known.name for known in formats() if known.kind == kind]
+
+
 def _kind_problem(kind: Any) -> str:
     installed = ", ".join(registry.plugins()) or "none"
     if kind is None:
@@ -155,7 +172,7 @@ def _kind_problem(kind: Any) -> str:
     return f'no trainer "{kind}" is installed{meant} {"" if close else installed}'.rstrip()
 
 
-def _problem(loc: tuple[str, ...], message: str, value: Any) -> ValidationError:
+def _problem(loc: tuple[str | int, ...], message: str, value: Any) -> ValidationError:
     """One sentence at one place, in pydantic's own form, so that it is listed with all others."""
     custom = PydanticCustomError("recipe", "{sentence}", {"sentence": message})
     return ValidationError.from_exception_data(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from studio import registry
 from studio.recipe import yaml_text
 from studio.recipe.loading import recipe_from_dict
+from studio.recipe.overrides import apply_overrides
 from studio.recipe.schema import Recipe
 
 LEARNING_RATES = {"pocket": 1e-3}
@@ -32,7 +33,7 @@ def starter_recipe(
     method: str = "lora",
     base_model: str = "pocket",
     name: str | None = None,
-    budget: Mapping[str, int | float] | None = None,
+    overrides: Sequence[str] = (),
     file: str = "recipe.yaml",
 ) -> Recipe:
     """A recipe with the few settings that one would think about; its ``text`` is commented.
@@ -40,12 +41,11 @@ def starter_recipe(
     Args:
         source: folder with the pictures.
         name: the run's; made from the folder's name where none is given.
-        budget: one of ``steps``, ``steps_per_image``, ``minutes``; else 100 steps for each image.
+        overrides: ``a.b=c``, as after ``--set``.
         file: where the text will be saved, for the command in its header.
 
     Raises:
         RecipeError: with every problem, one sentence each.
-        UserError: no such method is installed.
     """
     folder = Path(source).expanduser().absolute()
     content: dict[str, Any] = {
@@ -55,15 +55,16 @@ def starter_recipe(
         "seed": 0,
         "dataset": {"source": str(folder), "trigger": trigger},
         "trainer": {"kind": method},
-        "budget": dict(budget or {"steps_per_image": STEPS_PER_IMAGE}),
-        "optimizer": {
-            "learning_rate": LEARNING_RATES.get(base_model, LEARNING_RATE),
-            "train_batch_size": 4,
-        },
+        "budget": {"steps_per_image": STEPS_PER_IMAGE},
+        "optimizer": {"learning_rate": None, "train_batch_size": 4},
     }
+    content = apply_overrides(content, overrides)
+    base_model = content["base_model"]
+    if content["optimizer"]["learning_rate"] is None:
+        content["optimizer"]["learning_rate"] = LEARNING_RATES.get(base_model, LEARNING_RATE)
     recipe = recipe_from_dict(content)
     header = HEADER.format(
-        summary=registry.plugin(method).summary,
+        summary=registry.plugin(recipe.trainer.kind).summary,
         base=base_model,
         source=folder,
         name=recipe.name,

@@ -14,7 +14,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +62,17 @@ class CheckpointFolder:
     Args:
         folder: e.g. ``runs/demo/checkpoints``; made when first needed.
         keep: how many of the newest to keep.
+        fingerprint: the run that they belong to.
     """
 
-    def __init__(self, folder: Path, keep: int) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, keep: int, fingerprint: Fingerprint) -> None:
+        self._folder = folder
         self._keep = keep
+        self._fingerprint = fingerprint
 
-    def save(self, checkpoint: Checkpoint, fingerprint: Fingerprint) -> Path:
+    def save(self, checkpoint: Checkpoint) -> Path:
         """Write a checkpoint, then remove those that are too many."""
-        path = self.folder / f"step-{checkpoint.step:06d}"
+        path = self._folder / f"step-{checkpoint.step:06d}"
         with atomic.replacing_folder(path) as temporary:
             save_file(checkpoint.weights, temporary / "adapter.safetensors")
             if checkpoint.average:
@@ -80,8 +82,7 @@ class CheckpointFolder:
                 "version": FORMAT_VERSION,
                 "step": checkpoint.step,
                 "total_steps": checkpoint.total_steps,
-                "recipe_digest": fingerprint.recipe_digest,
-                "examples_digest": fingerprint.examples_digest,
+                **asdict(self._fingerprint),
                 "packages": packages(),
                 "files": {f.name: _file_digest(f) for f in sorted(temporary.iterdir())},
             }
@@ -89,9 +90,7 @@ class CheckpointFolder:
         self._prune()
         return path
 
-    def newest(
-        self, fingerprint: Fingerprint, on_warning: Callable[[str], None]
-    ) -> Checkpoint | None:
+    def newest(self, on_warning: Callable[[str], None]) -> Checkpoint | None:
         """The newest undamaged checkpoint; None where there is none.
 
         Args:
@@ -105,7 +104,7 @@ class CheckpointFolder:
             if description is None:
                 on_warning(f"checkpoint {path.name} is damaged; going on from the one before it")
                 continue
-            _refuse_stranger(path, description, fingerprint)
+            _refuse_stranger(path, description, self._fingerprint)
             return _load(path, description)
         return None
 
@@ -114,11 +113,11 @@ class CheckpointFolder:
         return next(reversed(self._paths()), None)
 
     def _paths(self) -> list[Path]:
-        return sorted(self.folder.glob("step-*"), key=lambda p: int(p.name.removeprefix("step-")))
+        return sorted(self._folder.glob("step-*"), key=lambda p: int(p.name.removeprefix("step-")))
 
     def _prune(self) -> None:
         # Names with a dot are what an earlier process left unfinished when it was killed.
-        for path in [*self._paths()[: -self._keep], *self.folder.glob(".step-*")]:
+        for path in [*self._paths()[: -self._keep], *self._folder.glob(".step-*")]:
             shutil.rmtree(path)
 
 

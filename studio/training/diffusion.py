@@ -39,7 +39,8 @@ class Objective:
     noise_offset: float = 0.0
 
     def prediction_type_for(self, base: BaseModel) -> PredictionType:
-        given: PredictionType = self.prediction_type or base.noise_scheduler.config.prediction_type
+        noise_scheduler: Any = base.noise_scheduler
+        given: PredictionType = self.prediction_type or noise_scheduler.config.prediction_type
         return given
 
 
@@ -89,10 +90,11 @@ def denoising_loss(
     in the batch.
     """
     device = batch.latents.device
+    noise_scheduler: Any = base.noise_scheduler
     prediction_type = objective.prediction_type_for(base)
     noise = _draw_noise(batch, objective, streams).to(device)
-    timesteps = _draw_timesteps(batch, objective, base.noise_scheduler, streams)
-    alphas_cumprod = base.noise_scheduler.alphas_cumprod[timesteps].to(device)
+    timesteps = _draw_timesteps(batch, objective, noise_scheduler, streams)
+    alphas_cumprod = noise_scheduler.alphas_cumprod[timesteps].to(device)
     encoder_hidden_states = batch.encoder_hidden_states
     if encoder_hidden_states is None:
         encoder_hidden_states = encode_captions(base, batch.captions)

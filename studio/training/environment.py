@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 import torch
-from accelerate import Accelerator
+from accelerate.accelerator import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 
@@ -38,7 +38,7 @@ def torch_environment(precision: PrecisionSettings) -> Iterator[None]:
 
 
 def make_accelerator(precision: PrecisionSettings, device: torch.device) -> Accelerator:
-    """accelerate's handle on precision and loss scaling, for modules already on their device.
+    """The handle of accelerate on precision and loss scaling, for modules already on their device.
 
     Raises:
         UserError: started as one of several processes, which would all train the same run.

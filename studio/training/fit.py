@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -77,7 +78,7 @@ def fit(
     groups: Sequence[ParamGroup],
     loader: ExampleLoader,
     settings: FitSettings,
-    checkpoints: CheckpointFolder,
+    checkpoint_folder: Path,
     *,
     listeners: Sequence[FitListener] = (),
     sample: Sample | None = None,
@@ -90,6 +91,7 @@ def fit(
     Args:
         groups: what ``trainer.attach()`` returned.
         loader: made with ``optimizer.train_batch_size`` and the run's random streams.
+        checkpoint_folder: e.g. ``runs/demo/checkpoints``; a new run's is empty or not there yet.
         listeners: told of every step; see `FitListener`.
         sample: called every ``sample_every_steps``.
 
@@ -100,8 +102,11 @@ def fit(
     """
     heard = Listeners(*listeners)
     fingerprint = Fingerprint(settings.recipe_digest, loader.encoded.digest)
+    checkpoints = CheckpointFolder(checkpoint_folder, settings.checkpoints.keep, fingerprint)
     with _prepared(trainer, settings.precision), interruption() as interrupt:
-        state, gradients = _start(trainer, groups, loader, settings, checkpoints, fingerprint, heard)
+        state, gradients = _start(
+            trainer, groups, loader, settings, checkpoints=checkpoints, heard=heard
+        )
         timer = StepTimer(settings.optimizer, state.total_steps)
         while state.step < state.total_steps:
             with timer:
@@ -115,7 +120,7 @@ def fit(
 
             finished = state.step == state.total_steps
             if finished or interrupt.requested or _due(state, settings.checkpoints.every_steps):
-                heard.on_checkpoint(state.step, checkpoints.save(state.checkpoint(), fingerprint))
+                heard.on_checkpoint(state.step, checkpoints.save(state.checkpoint()))
             if interrupt.requested and not finished:
                 raise Interrupted(
                     f"stopped at step {state.step} of {state.total_steps}; "
@@ -132,8 +137,8 @@ def _start(
     groups: Sequence[ParamGroup],
     loader: ExampleLoader,
     settings: FitSettings,
+    *,
     checkpoints: CheckpointFolder,
-    fingerprint: Fingerprint,
     heard: FitListener,
 ) -> tuple[TrainingState, GradientPass]:
     """The state to go on from: the newest checkpoint's, or that of a new run of a length now fixed."""
@@ -142,14 +147,16 @@ def _start(
     streams = RandomStreams(settings.seed)
     accumulation_steps = optimizer.gradient_accumulation_steps
     gradients = GradientPass(trainer, loader, accelerator, streams, accumulation_steps)
-    saved = checkpoints.newest(fingerprint, heard.on_warning)
-    length = saved.total_steps if saved else _length(settings, loader.num_examples, groups, gradients)
+    saved = checkpoints.newest(heard.on_warning)
+    length = (
+        saved.total_steps if saved else _length(settings, loader.num_examples, groups, gradients)
+    )
     state = TrainingState(groups, optimizer, length, accelerator)
     if saved:
         state.restore(saved)
     elif settings.budget.minutes:
         # A length that was measured is measured once: whoever resumes must find it.
-        heard.on_checkpoint(0, checkpoints.save(state.checkpoint(), fingerprint))
+        heard.on_checkpoint(0, checkpoints.save(state.checkpoint()))
     pictures = optimizer.train_batch_size * accumulation_steps
     heard.on_start(StartReport(state.step, length, loader.num_examples, pictures))
     return state, gradients

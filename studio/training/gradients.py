@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from accelerate import Accelerator
+from accelerate.accelerator import Accelerator
 
 from studio.examples.loader import ExampleLoader
 from studio.training.randomness import RandomStreams
@@ -45,5 +45,6 @@ class GradientPass:
         with self._streams.seeding_torch("dropout", batch_number, device=device):
             with self._accelerator.autocast():
                 loss = self._trainer.loss(batch, self._streams)
-            self._accelerator.backward(loss / self._accumulation_steps)
+            share = loss / self._accumulation_steps
+            self._accelerator.backward(share)  # type: ignore[no-untyped-call]
         return loss.item()

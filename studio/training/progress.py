@@ -16,7 +16,7 @@ LOSS_SMOOTHING = 0.95
 
 
 class ProgressBar(FitListener):
-    """A rich progress bar. Use it in a ``with`` block, so that the terminal is put right whatever happens."""
+    """A rich progress bar; the ``with`` block puts the terminal right whatever happens."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._progress = Progress(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate.accelerator import Accelerator
 from torch import nn
 
 from studio.errors import RunError
@@ -38,7 +38,7 @@ class TrainingState:
         optimizer = make_optimizer(groups, settings)
         # Before `prepare`: both wrap the optimizer's step, and the lr_scheduler's must be the inner one.
         self._lr_scheduler = make_lr_scheduler(optimizer, settings, total_steps)
-        self._optimizer = accelerator.prepare(optimizer)
+        self._optimizer = accelerator.prepare(optimizer)  # type: ignore[no-untyped-call]
         self._ema = Ema(self._parameters, settings.ema_decay) if settings.ema_decay else None
 
     @property
@@ -54,7 +54,9 @@ class TrainingState:
             False, with nothing changed, where the gradient is not finite. With fp16 that is the loss
             scaler's daily business: it leaves the step out, lowers its scale, and training goes on.
         """
-        norm = self._accelerator.clip_grad_norm_(self._parameters.values(), self._max_grad_norm)
+        norm = self._accelerator.clip_grad_norm_(  # type: ignore[no-untyped-call]
+            self._parameters.values(), self._max_grad_norm
+        )
         if self._accelerator.scaler is None and not math.isfinite(norm.item()):
             return False
         self._optimizer.step()

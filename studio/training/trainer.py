@@ -71,7 +71,7 @@ class Trainer(ABC, Generic[SettingsT]):
         self.context = context
 
     @classmethod
-    def check(cls, settings: SettingsT, family: str) -> Iterable[str]:
+    def check(cls, settings: SettingsT, family: str) -> Iterable[str]:  # noqa: ARG003 - for plugins
         """Problems that the settings have with a family of base models; called before loading."""
         return ()
 

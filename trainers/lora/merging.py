@@ -109,5 +109,7 @@ def _find_layer(base: BaseModel, path: str) -> nn.Linear | nn.Conv2d:
             "it was made for another base model"
         ) from error
     if not isinstance(layer, nn.Linear | nn.Conv2d):
-        raise AdapterError(f"the adapter changes {path}, which is a {type(layer).__name__}, no weight")
+        raise AdapterError(
+            f"the adapter changes {path}, which is a {type(layer).__name__}, no weight"
+        )
     return layer

@@ -17,7 +17,8 @@ class LoraSettings(TrainerSettings):
     """The method."""
 
     rank: int = Field(8, ge=1, le=1024)
-    """Width of the bottleneck. 4 to 32 for a style, 8 to 64 for a subject; more learns finer and copies sooner."""
+    """Width of the bottleneck. 4 to 32 for a style, 8 to 64 for a subject; more learns finer and copies
+    sooner."""
 
     alpha: float | None = Field(None, gt=0)
     """The change is scaled by alpha / rank. Empty: equal to rank. A lower one works like a lower learning

@@ -63,10 +63,12 @@ class LoraTrainer(Trainer[LoraSettings]):
 
     @contextmanager
     def detached(self) -> Iterator[None]:
-        layers = [(part, name, layer) for part in self._parts.values() for name, layer in _layers(part)]
+        layers = [
+            (part, name, layer) for part in self._parts.values() for name, layer in _layers(part)
+        ]
         try:
             for part, name, layer in layers:
-                part.set_submodule(name, layer.get_base_layer())
+                part.set_submodule(name, layer.get_submodule("base_layer"))
             yield
         finally:
             for part, name, layer in layers:
@@ -125,15 +127,19 @@ class LoraTrainer(Trainer[LoraSettings]):
 
     def _inject(self, part: nn.Module, target_modules: tuple[str, ...]) -> None:
         settings = self.settings
+        alpha = settings.rank if settings.alpha is None else settings.alpha
         config = LoraConfig(
             r=settings.rank,
-            lora_alpha=settings.rank if settings.alpha is None else settings.alpha,
+            lora_alpha=alpha,  # type: ignore[arg-type]  # fractions are as good as whole numbers
             lora_dropout=settings.dropout,
             target_modules=list(target_modules),
             use_dora=settings.use_dora,
             use_rslora=settings.use_rslora,
         )
         inject_adapter_in_model(config, part, adapter_name=_PEFT_NAME)
+        # peft's own record of it on the model: detached, the base must bear no trace, and nothing reads it.
+        del part.peft_config
+        part.eval()
         for parameter in _trainable(part).values():
             parameter.data = parameter.data.float()
 
@@ -149,12 +155,14 @@ class LoraTrainer(Trainer[LoraSettings]):
             raise RecipeError(problems)
 
 
-def _layers(part: nn.Module) -> list[tuple[str, LoraLayer]]:
-    return [(name, module) for name, module in part.named_modules() if isinstance(module, LoraLayer)]
+def _layers(part: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for name, module in part.named_modules():
+        if isinstance(module, LoraLayer):
+            yield name, module
 
 
 def _trainable(part: nn.Module) -> dict[str, nn.Parameter]:
-    """peft's parameters by their neutral names: module path, then lora_A.weight and the like."""
+    """Parameters of peft by their neutral names: module path, then lora_A.weight and the like."""
     return {
         _neutral(name): parameter
         for name, parameter in part.named_parameters()
@@ -163,7 +171,7 @@ def _trainable(part: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _neutral(name: str) -> str:
-    """peft's live name without the adapter's own, as in the field's files."""
-    return name.replace(f"lora_magnitude_vector.{_PEFT_NAME}.weight", "lora_magnitude_vector").replace(
-        f".{_PEFT_NAME}.", "."
-    )
+    """A live name of peft's without the adapter's own, as in the field's files."""
+    return name.replace(
+        f"lora_magnitude_vector.{_PEFT_NAME}.weight", "lora_magnitude_vector"
+    ).replace(f".{_PEFT_NAME}.", ".")

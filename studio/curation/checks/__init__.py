@@ -15,6 +15,7 @@ from studio.curation.checks.exact_duplicate import ExactDuplicate
 from studio.curation.checks.near_duplicate import NearDuplicate
 from studio.curation.checks.set_size import SetSize
 from studio.curation.checks.too_small import TooSmall
+from studio.curation.checks.unreadable import Unreadable
 from studio.curation.settings import DatasetSettings
 
 
@@ -22,6 +23,7 @@ from studio.curation.settings import DatasetSettings
 class Checks:
     """The checks of one curation. Set checks see what the ones before them left."""
 
+    unreadable: PictureCheck
     of_picture: tuple[PictureCheck, ...]
     of_set: tuple[SetCheck, ...]
 
@@ -34,6 +36,7 @@ def checks_for(settings: DatasetSettings, resolution_px: int) -> Checks:
     """Every check, with its limits from the settings."""
     limits = settings.curation
     return Checks(
+        unreadable=Unreadable(),
         of_picture=(
             TooSmall(resolution_px, limits.min_side_px, settings.max_aspect_ratio),
             Blank(limits.blank_entropy_bits),

@@ -48,7 +48,7 @@ class PictureCheck(Check):
 
     @abstractmethod
     def examine(self, view: View) -> Finding | None:
-        """What is wrong with the picture, if anything. ``view`` is always a readable one."""
+        """What is wrong with the picture, if anything; asked of readable ones alone."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ class ExactDuplicate(SetCheck):
     def examine(self, views: Sequence[View]) -> SetFindings:
         first: dict[str, str] = {}
         repeated: dict[str, Finding] = {}
-        for view in sorted(views, key=lambda v: (not v.pinned, v.name)):
+        for view in sorted(views, key=lambda v: (not v.pinned, v.rank)):
             twin = first.setdefault(view.digest, view.name)
             if twin != view.name:
                 message = f"is the same file as {twin}"

@@ -73,7 +73,7 @@ class NearDuplicate(SetCheck):
         return np.concatenate([np.asarray(small, np.float32).ravel(), *bits])
 
     def examine(self, views: Sequence[View]) -> SetFindings:
-        ranked = sorted(views, key=lambda v: (not v.pinned, -v.width_px * v.height_px, v.name))
+        ranked = sorted(views, key=lambda v: (not v.pinned, -v.width_px * v.height_px, v.rank))
         sketches = [_sketch(view.measurements[self.name]) for view in ranked]
         hashes = np.array([s.hashes for s in sketches], np.uint64).reshape(-1, 2, 2)
         repeated: dict[str, Finding] = {}
@@ -106,7 +106,8 @@ class NearDuplicate(SetCheck):
             for way, limit in _WAYS.items():
                 correlation = sketches[index].correlation(sketches[i], mirrored=way == "mirrored")
                 if correlation > max(limit, best.score if best else 0):
-                    message = f"repeats {candidate.name} {way} (correlation {correlation:.2f})"
+                    turned = "" if way == "as it is" else f" {way}"
+                    message = f"repeats {candidate.name}{turned} (correlation {correlation:.2f})"
                     best = self.finding(
                         "block", correlation, limit, message, twin=candidate.name, way=way
                     )

@@ -27,7 +27,9 @@ def _scene(seed: int, size: tuple[int, int] = (96, 96)) -> Image.Image:
         left, top = (int(rng.integers(0, side)) for side in size)
         width, height = (int(rng.integers(side // 6, side // 2)) for side in size)
         shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
-        shape((left, top, left + width, top + height), tuple(int(v) for v in rng.integers(0, 256, 3)))
+        shape(
+            (left, top, left + width, top + height), tuple(int(v) for v in rng.integers(0, 256, 3))
+        )
     noise = rng.normal(0, 3, (size[1], size[0], 3))
     return Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
 

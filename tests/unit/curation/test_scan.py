@@ -27,7 +27,9 @@ def test_hidden_files_and_archive_junk_are_skipped(tmp_path):
 
 
 def test_captions_and_metadata_are_sorted_out(tmp_path):
-    touch(tmp_path, "a.png", "a.txt", "sub/b.png", "sub/b.TXT", "metadata.jsonl", "sub/metadata.csv")
+    touch(
+        tmp_path, "a.png", "a.txt", "sub/b.png", "sub/b.TXT", "metadata.jsonl", "sub/metadata.csv"
+    )
     found = scan(tmp_path)
     assert found.texts == {"a": "a.txt", "sub/b": "sub/b.TXT"}
     assert found.metadata == ["metadata.jsonl", "sub/metadata.csv"]

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from studio.curation.manifest import CuratedSet, Picture
 
 SIDE_PX = 128
-SUPERSAMPLING = 4
+SUPERSAMPLING = 2
 SHAPES = ("circle", "square", "triangle")
 
 Draw = Callable[[str, int, int], list[Image.Image]]

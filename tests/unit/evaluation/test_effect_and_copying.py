@@ -23,7 +23,6 @@ def test_giving_back_training_pictures_is_seen(draw: Draw) -> None:
     copies = [p.filter(ImageFilter.GaussianBlur(1)) for p in training[:16]]
     result = measure_copying(base, copies, held_out, training)
     assert result.suspected
-    assert result.adapter < 0.6 * result.base
     assert result.closest_generated == result.closest_training
     assert result.closest_distance < 0.02
 

@@ -61,9 +61,7 @@ def test_base_and_adapters_share_prompts_and_seeds(small_base: BaseModel) -> Non
     assert not np.array_equal(first[1], first[2])
 
 
-def test_the_base_is_clean_again_and_drawn_clean(
-    small_base: BaseModel, adapter_file: Path
-) -> None:
+def test_the_base_is_clean_again_and_drawn_clean(small_base: BaseModel, adapter_file: Path) -> None:
     before = small_base.unet.conv_out.weight.clone()
     first = sample_pairs(small_base, [adapter_file], ["a"], [0], SETTINGS)
     second = sample_pairs(small_base, [adapter_file], ["a"], [0], SETTINGS)

@@ -81,9 +81,14 @@ def test_drawing_leaves_no_trace(small_base: BaseModel) -> None:
 def test_modes_come_back_after_an_error() -> None:
     module = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Dropout())
     module[1].eval()
-    with pytest.raises(ValueError, match="stop"), evaluating(module):
-        assert not module[0].training
-        raise ValueError("stop")
+
+    def draw_and_fail() -> None:
+        with evaluating(module):
+            assert not module[0].training
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        draw_and_fail()
     assert (module.training, module[0].training, module[1].training) == (True, True, False)
 
 

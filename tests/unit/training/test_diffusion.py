@@ -76,7 +76,9 @@ def test_min_snr_weights_agree_with_the_ratio_of_diffusers() -> None:
     torch.testing.assert_close(ours, capped / (snr + 1))
 
 
-@pytest.mark.parametrize(("prediction_type", "at_pure_noise"), [("epsilon", 1.0), ("v_prediction", 0)])
+@pytest.mark.parametrize(
+    ("prediction_type", "at_pure_noise"), [("epsilon", 1.0), ("v_prediction", 0)]
+)
 def test_pure_noise_divides_by_nothing(prediction_type: str, at_pure_noise: float) -> None:
     weights = min_snr_weights(torch.tensor([0.0, 1.0]), 5.0, prediction_type)  # type: ignore[arg-type]
     assert weights.tolist() == [at_pure_noise, 0.0]

@@ -1,10 +1,6 @@
 """How `pocket` was made: emoji glyphs in, a small Stable Diffusion out.
 
-Four stages, each resumable and each with its own file:
-
-``vae`` (autoencoder) -> ``decoder`` (decoder alone, latents fixed)
-``clip`` (text encoder and vision tower, contrastive)
-``unet`` (denoiser with EMA, on latents of the first and text of the third)
-
-``python -m studio.bases.pocket.make --help`` lists the stages; `make pocket` runs them in order.
+Stages, each resumable, each in a file of its name: ``vae`` (autoencoder), ``clip`` (tokenizer, text
+encoder and vision tower), ``encode`` and ``unet`` (the denoiser, on latents of the first and text of
+the second), ``export`` and ``report``. ``make pocket`` runs them in order.
 """

@@ -17,10 +17,9 @@ WEIGHTS = Path(__file__).parents[1] / "weights"
 SHEET = Path(__file__).parents[1] / "contact_sheet.png"
 STAGES = {
     "vae": lambda: vae.train_autoencoder(WORK, steps=1300, batch_size=16),
-    "decoder": lambda: vae.train_decoder(WORK, steps=600, batch_size=16),
     "clip": lambda: clip.train_clip(WORK, steps=620, batch_size=128),
     "encode": lambda: unet.encode_scenes(WORK),
-    "unet": lambda: unet.train_unet(WORK, steps=3000, batch_size=64),
+    "unet": lambda: unet.train_unet(WORK, steps=2400, batch_size=48),
     "export": lambda: export.export(WORK, WEIGHTS),
     "report": lambda: print(json.dumps(asdict(report.measure(WEIGHTS, SHEET)), indent=2)),
 }

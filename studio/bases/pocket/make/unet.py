@@ -52,10 +52,8 @@ def new_scheduler() -> DDIMScheduler:
 
 
 def load_vae(folder: Path) -> AutoencoderKL:
-    """The autoencoder as trained so far: the refined decoder where that stage has run."""
-    path = folder / "decoder.pt" if (folder / "decoder.pt").exists() else folder / "vae.pt"
     vae = new_vae()
-    vae.load_state_dict(torch.load(path, weights_only=True)["ema"])
+    vae.load_state_dict(torch.load(folder / "vae.pt", weights_only=True)["ema"])
     return vae.requires_grad_(False).eval()
 
 

@@ -1,4 +1,4 @@
-"""Stages ``vae`` and ``decoder``: the autoencoder, then its decoder alone."""
+"""Stage ``vae``: the autoencoder."""
 
 from __future__ import annotations
 
@@ -44,25 +44,6 @@ def train_autoencoder(folder: Path, steps: int, batch_size: int) -> None:
         decoded = vae.decode(posterior.sample()).sample
         kl = posterior.kl().mean() / posterior.mean[0].numel()
         return (decoded - pixel_values).square().mean() + KL_WEIGHT * kl
-
-    stage.run(step_loss)
-
-
-def train_decoder(folder: Path, steps: int, batch_size: int) -> None:
-    """The decoder alone, on the frozen encoder's latents: later stages' latents stay valid."""
-    vae = new_vae()
-    vae.load_state_dict(torch.load(folder / "vae.pt", weights_only=True)["ema"])
-    vae.requires_grad_(False)
-    vae.post_quant_conv.requires_grad_(True)
-    vae.decoder.requires_grad_(True)
-    stage = Stage("decoder", folder, vae, 1e-3, steps, ema_decay=0.998, muon=True)
-
-    def step_loss(step: int) -> torch.Tensor:
-        pixel_values = _crops(rng_for(SEED + 1, step), batch_size)
-        torch.manual_seed(step)
-        with torch.no_grad():
-            latents = vae.encode(pixel_values).latent_dist.sample()
-        return (vae.decode(latents).sample - pixel_values).square().mean()
 
     stage.run(step_loss)
 

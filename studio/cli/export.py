@@ -1,0 +1,38 @@
+"""``studio export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from studio.cli.output import AsJson, Runs, result
+
+
+def export(  # noqa: PLR0917 - options of a command
+    adapter: Annotated[str, typer.Argument(help="Adapter file, or run.")],
+    to: Annotated[str, typer.Option("--to", help="Format, such as kohya or diffusers.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write. Default: beside the adapter.")
+    ] = None,
+    dtype: Annotated[
+        Literal["fp32", "fp16", "bf16"], typer.Option(help="Number format of the file.")
+    ] = "fp16",
+    runs: Runs = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Write an adapter in another tool's format."""
+    from studio.adapters.files import read_adapter
+    from studio.adapters.formats import format_named
+    from studio.cli.places import adapter_file
+    from studio.errors import AdapterError
+
+    source = adapter_file(adapter, runs)
+    content = read_adapter(source)
+    target = format_named(content.header.kind, to)
+    path = out or source.with_name(f"{source.stem}{target.suffix}.safetensors")
+    if path.exists():
+        raise AdapterError(f"{path} is there already; give another name with --out")
+    target.load().write(content, path, dtype)
+    result({"adapter": path, "format": to}, [f"adapter  {path}"], as_json=as_json)

@@ -1,0 +1,36 @@
+"""What a run tells whoever watches it. This one is silent; the terminal and the dashboard override it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from studio.curation.manifest import CuratedSet
+    from studio.training.listeners import FitListener
+
+Progress = Callable[[int, int], None]
+"""Called with how many are done and how many there are."""
+
+
+class Reporter:
+    """Hears of every stage of a run. Override what is of interest."""
+
+    def note(self, line: str) -> None:
+        """Something worth a line of its own."""
+
+    def curated(self, curated: CuratedSet) -> None:
+        """The set has been judged; it may still be refused."""
+
+    @contextmanager
+    def stage(self, _title: str) -> Iterator[Progress]:
+        """A stage with countable work lasts as long as the ``with`` block."""
+        yield lambda _done, _total: None
+
+    @contextmanager
+    def training(self) -> Iterator[FitListener]:
+        """Training lasts as long as the ``with`` block; the listener hears of its steps."""
+        from studio.training.listeners import FitListener
+
+        yield FitListener()

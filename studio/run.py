@@ -1,0 +1,96 @@
+"""A run, from pictures to a proven adapter file: the whole studio in one place.
+
+pictures ─▶ curated set ─▶ encoded examples ─▶ trained adapter ─▶ exported file ─▶ preview, report
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from studio.bases.identity import BaseIdentity, identify_base
+from studio.curation import curate, require_trainable
+from studio.curation.manifest import CuratedSet
+from studio.errors import Interrupted, RecipeError, RunError
+from studio.recipe import Recipe, lock, require_as_locked
+from studio.registry import plugin
+from studio.reporter import Reporter
+from studio.run_folder import RUNS, RunFolder
+
+if TYPE_CHECKING:
+    from studio.adapters.adapter import Adapter
+
+
+def run(recipe: Recipe, *, runs: Path = RUNS, reporter: Reporter | None = None) -> RunFolder:
+    """Do what a recipe says, in a new run folder.
+
+    Raises:
+        UserError: the recipe, the pictures or the base model will not do; found before any model is
+            loaded and before a folder is made.
+        Interrupted: Ctrl-C; the run can be resumed.
+    """
+    reporter = reporter or Reporter()
+    identity, curated = judged(recipe, reporter)
+    folder = RunFolder.create(runs, recipe.name)
+    folder.write_recipe(recipe)
+    folder.write_lock(lock(recipe, curated, identity.digest))
+    _continue(folder, recipe, identity, curated, reporter)
+    return folder
+
+
+def resume(folder: RunFolder, *, reporter: Reporter | None = None) -> RunFolder:
+    """Go on with a run that was stopped, in whatever way, to the very bytes it would have ended in.
+
+    Raises:
+        RunError: it is finished already, or another process trains it.
+        UserError: the pictures or the base model are no longer what the run began with.
+    """
+    reporter = reporter or Reporter()
+    if folder.state == "finished":
+        raise RunError(f'the run "{folder.name}" is finished; its files are in {folder.adapter}')
+    recipe = folder.recipe()
+    identity, curated = judged(recipe, reporter)
+    _continue(folder, recipe, identity, curated, reporter)
+    return folder
+
+
+def judged(recipe: Recipe, reporter: Reporter) -> tuple[BaseIdentity, CuratedSet]:
+    """Everything that can be refused without loading a model."""
+    identity = identify_base(recipe.base_model)
+    with reporter.stage("looking at pictures") as progress:
+        resolution_px = recipe.dataset.resolution or identity.resolution_px
+        curated = curate(recipe.dataset, resolution_px, progress=progress)
+    reporter.curated(curated)
+    require_trainable(curated, recipe.dataset)
+    require_as_locked(recipe, curated=curated, base_digest=identity.digest)
+    trainer = plugin(recipe.trainer.kind).load()
+    if problems := tuple(trainer.check(recipe.trainer, identity.family)):
+        raise RecipeError(problems)
+    return identity, curated
+
+
+def _continue(
+    folder: RunFolder,
+    recipe: Recipe,
+    identity: BaseIdentity,
+    curated: CuratedSet,
+    reporter: Reporter,
+) -> None:
+    """Curation's papers, then training and all that follows, under the run's lock."""
+    from studio.curation.report import write_html
+    from studio.session import Session
+
+    with folder.training():
+        folder.set_state("running")
+        try:
+            curated.save(folder.manifest_path)
+            write_html(curated, folder.curation_report_path)
+            session = Session(folder, recipe, identity, curated, reporter)
+            adapter: Adapter = session.train()
+            session.export(adapter)
+            session.preview()
+            session.evaluate()
+        except (Interrupted, KeyboardInterrupt):
+            folder.set_state("interrupted")
+            raise
+        folder.set_state("finished")

@@ -1,0 +1,218 @@
+"""The stages of one run that need the base model in memory; each reads what the one before it left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from studio.adapters.adapter import Adapter, AdapterHeader
+from studio.adapters.export import export
+from studio.bases.base_model import BaseModel
+from studio.bases.identity import BaseIdentity
+from studio.bases.loading import load_base
+from studio.curation.manifest import CuratedSet
+from studio.curation.split import split
+from studio.evaluation.evaluate import evaluate, evaluation_prompts
+from studio.evaluation.report import write_report
+from studio.examples.encoding import encode_examples
+from studio.examples.loader import ExampleLoader
+from studio.preview.grid import save_grid
+from studio.preview.pairs import applied, sample_pairs
+from studio.preview.sampler import sample
+from studio.recipe import Recipe, lock, recipe_digest
+from studio.registry import plugin
+from studio.reporter import Reporter
+from studio.run_folder import RunFolder
+from studio.training.checkpoints import CheckpointFolder
+from studio.training.diffusion import Objective
+from studio.training.events import EventListener
+from studio.training.fit import FitSettings, fit
+from studio.training.listeners import FitListener, StartReport
+from studio.training.randomness import RandomStreams
+from studio.training.trainer import Trainer, TrainingContext
+
+PREVIEW_PROMPTS = 4
+
+
+class Session:
+    """A run in progress: folder, recipe, judged pictures, and the base model once it is needed."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        recipe: Recipe,
+        identity: BaseIdentity,
+        curated: CuratedSet,
+        reporter: Reporter,
+    ) -> None:
+        self.folder, self.recipe, self.identity = folder, recipe, identity
+        self.curated, self.reporter = curated, reporter
+        self.training, self.held_out = split(curated, recipe.dataset.validation_share, recipe.seed)
+
+    @cached_property
+    def clean_base(self) -> BaseModel:
+        """The base model as it came, loaded anew after training: what other tools put the file on."""
+        return self._load_base()
+
+    def train(self) -> Adapter:
+        """Encode the examples and fit the adapter, from the newest checkpoint where there is one."""
+        base = self._load_base()
+        trainer, streams = self._trainer(base), RandomStreams(self.recipe.seed)
+        with self.reporter.stage("encoding pictures") as progress:
+            encoded = encode_examples(
+                trainer.examples(self.training),
+                base,
+                self.recipe.dataset,
+                self.folder.path.parent / ".cache",
+                encode_text=not trainer.trains_text_encoder,
+                progress=progress,
+            )
+        batch_size = self.recipe.optimizer.train_batch_size
+        loader = ExampleLoader(encoded, batch_size, streams, base.device)
+        groups = trainer.attach()
+        checkpoints = CheckpointFolder(self.folder.checkpoints, self.recipe.checkpoint.keep)
+        events = EventListener(lambda event: self.folder.events.append(**event))
+        with self.reporter.training() as watcher:
+            result = fit(
+                trainer,
+                groups,
+                loader,
+                self._fit_settings(),
+                checkpoints,
+                listeners=(watcher, events, _StepsLock(self)),
+                sample=partial(self._sample_during_training, base),
+            )
+        return replace(result.adapter, header=self._complete(result.adapter.header))
+
+    def export(self, adapter: Adapter) -> None:
+        """Write the adapter in every format asked for; each file is read back and compared."""
+        settings = self.recipe.export
+        files = export(
+            adapter,
+            self.folder.adapter,
+            self.folder.name,
+            settings.formats,
+            settings.dtype,
+            self.clean_base,
+        )
+        for file in files:
+            verdict = file.verdict.to_json()
+            self.folder.events.append(
+                "exported", adapter.header.steps, file=file.path.name, **verdict
+            )
+            self.reporter.note(f"exported and verified: {file.path}")
+
+    def preview(self) -> None:
+        """Draw the exported file beside the clean base."""
+        sampling = self.recipe.sampling
+        prompts = sampling.prompts or self._prompts(PREVIEW_PROMPTS)
+        with self.reporter.stage("drawing the preview") as progress:
+            comparison = sample_pairs(
+                self.clean_base,
+                [self._exported],
+                prompts,
+                sampling.seeds,
+                sampling,
+                progress=progress,
+            )
+        save_grid(comparison, self._grid)
+        self.reporter.note(f"preview: {self._grid}")
+
+    def evaluate(self) -> None:
+        """Measure the exported file against the clean base, where pictures were held out to do it with."""
+        if not self.recipe.evaluation.enabled or not self.held_out.kept:
+            return
+        with self.reporter.stage("measuring the adapter") as progress:
+            report = evaluate(
+                self.clean_base,
+                self._exported,
+                self.held_out,
+                self.training,
+                settings=self.recipe.evaluation,
+                sampling=self.recipe.sampling,
+                trigger=self.recipe.dataset.trigger,
+                progress=progress,
+            )
+        page = write_report(report, self.folder.path, self._grid)
+        self.folder.events.append("evaluated", verdict=report.verdict)
+        self.reporter.note(f"{report.verdict}\nreport: {page}")
+
+    @property
+    def _exported(self) -> Path:
+        return self.folder.adapter_files()[0]
+
+    @property
+    def _grid(self) -> Path:
+        return self.folder.samples / "preview.png"
+
+    def _load_base(self) -> BaseModel:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return load_base(self.recipe.base_model, device=device)
+
+    def _trainer(self, base: BaseModel) -> Trainer[Any]:
+        recipe, loss = self.recipe, self.recipe.loss
+        context = TrainingContext(
+            resolution_px=recipe.dataset.resolution or self.identity.resolution_px,
+            seed=recipe.seed,
+            trigger=recipe.dataset.trigger,
+            objective=Objective(**loss.model_dump()),
+        )
+        return plugin(recipe.trainer.kind).load()(recipe.trainer, base, context)
+
+    def _fit_settings(self) -> FitSettings:
+        recipe = self.recipe
+        return FitSettings(
+            run_name=self.folder.name,
+            recipe_digest=recipe_digest(recipe),
+            seed=recipe.seed,
+            budget=recipe.effective_budget,
+            optimizer=recipe.optimizer,
+            precision=recipe.precision,
+            checkpoints=recipe.checkpoint,
+            sample_every_steps=recipe.sampling.every_steps,
+        )
+
+    def _sample_during_training(self, base: BaseModel, adapter: Adapter, step: int) -> None:
+        sampling = self.recipe.sampling
+        prompts = sampling.prompts or self._prompts(PREVIEW_PROMPTS)
+        with applied(adapter, base, sampling.strength):
+            pictures = sample(base, prompts, sampling.seeds[:1], sampling)
+        folder = self.folder.samples / f"step-{step:06d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, picture in enumerate(pictures):
+            picture.save(folder / f"{number:02d}.png")
+
+    def _prompts(self, count: int) -> list[str]:
+        measured_on = self.held_out if self.held_out.kept else self.training
+        trigger = self.recipe.dataset.trigger
+        return evaluation_prompts(measured_on, self.training, trigger, count)
+
+    def _complete(self, header: AdapterHeader) -> AdapterHeader:
+        return replace(
+            header,
+            title=self.folder.name,
+            recipe_digest=recipe_digest(self.recipe),
+            dataset_digest=self.curated.digest,
+            num_pictures=len(self.training.kept),
+        )
+
+
+class _StepsLock(FitListener):
+    """Writes the number of steps into the lock once the budget has come to one, for a rerun."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def on_start(self, report: StartReport) -> None:
+        session = self._session
+        content = lock(
+            session.recipe,
+            session.curated,
+            session.identity.digest,
+            {"steps": report.total_steps},
+        )
+        session.folder.write_lock(content)

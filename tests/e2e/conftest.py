@@ -1,0 +1,65 @@
+"""Whole runs through the real command, on the shipped base model and the shipped pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+Studio = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def environment() -> dict[str, str]:
+    """A terminal without colours, and offline."""
+    return {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "HF_HUB_OFFLINE": "1"}
+
+
+@pytest.fixture(scope="session")
+def studio() -> Studio:
+    """Run ``studio ARGUMENTS``; nothing is raised for, so that exit codes can be looked at."""
+
+    def call(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "studio", *map(str, arguments)],
+            cwd=cwd,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+
+    return call
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """What ``studio demo`` left behind."""
+
+    folder: Path
+
+    @property
+    def adapter(self) -> Path:
+        return self.folder / "adapter" / f"{self.folder.name}.safetensors"
+
+    @property
+    def report(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.folder / "report.json").read_text("utf-8"))
+        return content
+
+
+@pytest.fixture(scope="session")
+def demo(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
+    """The demo, once for all tests that look at it."""
+    runs = tmp_path_factory.mktemp("runs")
+    done = studio("demo", "--runs", runs)
+    assert done.returncode == 0, done.stderr
+    return DemoRun(runs / "demo")

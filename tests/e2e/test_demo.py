@@ -1,0 +1,97 @@
+"""The demo learns a style that one can see and measure, and its file works in another tool."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+from studio.bases.loading import load_base
+from studio.bases.source import locate
+from studio.preview.pairs import sample_pairs
+from studio.preview.sampler import initial_latents
+from studio.preview.settings import SamplingSettings
+
+pytestmark = pytest.mark.slow
+
+PROMPTS = ["flat icon, red apple", "flat icon, cat face"]
+SAMPLING = SamplingSettings(num_inference_steps=10)
+
+
+def test_pictures_move_at_least_30_percent_towards_held_out_pictures(demo) -> None:
+    style = demo.report["style"]
+    assert style["relative_fall"] >= 0.30, style
+
+
+def test_prompt_following_falls_by_less_than_10_points(demo) -> None:
+    following = demo.report["following"]
+    assert following["top1_change_points"] > -10, following
+
+
+def test_base_follows_prompts_well_above_chance_so_that_a_fall_could_show(demo) -> None:
+    following = demo.report["following"]
+    assert following["base"]["top1"] > 3 * following["chance"]["top1"]
+
+
+def test_every_stage_left_its_papers(demo) -> None:
+    names = {p.relative_to(demo.folder).as_posix() for p in demo.folder.rglob("*") if p.is_file()}
+    assert {
+        "recipe.yaml",
+        "recipe.lock.yaml",
+        "curation/manifest.json",
+        "curation/report.html",
+        "events.jsonl",
+        "adapter/demo.safetensors",
+        "samples/preview.png",
+        "report.json",
+        "report.html",
+    } <= names
+
+
+def test_the_exported_file_was_verified(demo) -> None:
+    events = [json.loads(line) for line in (demo.folder / "events.jsonl").open(encoding="utf-8")]
+    exported = [e for e in events if e["event"] == "exported"]
+    assert exported
+    assert all(e["ok"] and not e["unmatched"] and not e["missing"] for e in exported)
+
+
+def test_the_header_says_where_the_file_comes_from_and_nothing_private(demo) -> None:
+    with safe_open(demo.adapter, "pt") as file:
+        metadata = file.metadata()
+    assert metadata["ss_network_dim"]
+    assert metadata["modelspec.architecture"] == "stable-diffusion-v1/lora"
+    assert str(demo.folder.parent) not in json.dumps(metadata)
+
+
+def test_diffusers_draws_the_same_pictures_from_the_file(demo) -> None:
+    """Another tool, its own loader: kohya's names into peft's layers rather than merged weights."""
+    from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+    ours = sample_pairs(load_base("pocket"), [demo.adapter], PROMPTS, (0,), SAMPLING).series[1]
+    pipe = StableDiffusionPipeline.from_pretrained(
+        locate("pocket").path, safety_checker=None, dtype=torch.float32
+    )
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)
+    pipe.load_lora_weights(demo.adapter)
+    pipe.set_progress_bar_config(disable=True)
+    theirs = pipe(
+        PROMPTS,
+        height=128,
+        width=128,
+        latents=torch.cat([initial_latents(0, 128, 128)] * len(PROMPTS)),
+        num_inference_steps=SAMPLING.num_inference_steps,
+        guidance_scale=SAMPLING.guidance_scale,
+    ).images
+    for a, b in zip(ours.pictures, theirs, strict=True):
+        difference = np.abs(np.asarray(a, np.int16) - np.asarray(b, np.int16))
+        assert difference.mean() < 0.5, "mean difference in 8-bit levels"
+
+
+def test_the_preview_is_a_readable_picture(demo) -> None:
+    with Image.open(demo.folder / "samples" / "preview.png") as grid:
+        grid.load()
+        assert grid.width > 1000

@@ -1,0 +1,74 @@
+"""LoRAs of random values, as a trainer hands them over for export."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from studio.adapters.adapter import Adapter, AdapterHeader
+from studio.bases.base_model import BaseModel
+
+UNET_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
+TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
+AdapterMaker = Callable[..., Adapter]
+
+
+def header_for(base: BaseModel, **settings: Any) -> AdapterHeader:
+    return AdapterHeader(
+        kind="lora",
+        family=base.family,
+        base_name=base.name,
+        base_digest=base.digest,
+        settings=json.dumps({"kind": "lora", **settings}),
+        recipe_digest="1" * 64,
+        dataset_digest="2" * 64,
+        steps=120,
+        seed=7,
+        trigger="flat icon",
+        title="icons",
+        resolution_px=64,
+        num_pictures=60,
+    )
+
+
+def random_lora(
+    base: BaseModel,
+    *,
+    rank: int = 4,
+    alpha: float | None = 6.0,
+    use_rslora: bool = False,
+    use_dora: bool = False,
+    unet_targets: tuple[str, ...] = UNET_TARGETS,
+    text_targets: tuple[str, ...] = TEXT_TARGETS,
+    spread: float = 0.1,
+) -> Adapter:
+    """A LoRA on every layer of ``base`` that ends as one of the targets."""
+    generator = torch.Generator().manual_seed(3)
+    tensors: dict[str, torch.Tensor] = {}
+    parts = (("unet", base.unet, unet_targets), ("text_encoder", base.text_encoder, text_targets))
+    for part, model, targets in parts:
+        for name, module in model.named_modules():
+            if not name.endswith(tuple(f".{target}" for target in targets)):
+                continue
+            weight = module.weight
+            ones = [1] * (weight.dim() - 2)
+            path = f"{part}.{name}"
+            shapes = {"A": (rank, *weight.shape[1:]), "B": (weight.shape[0], rank, *ones)}
+            for letter, shape in shapes.items():
+                values = spread * torch.randn(shape, generator=generator)
+                tensors[f"{path}.lora_{letter}.weight"] = values
+            if use_dora:
+                lengths = weight.detach().float().flatten(1).norm(dim=1)
+                factors = 0.8 + 0.4 * torch.rand(lengths.shape, generator=generator)
+                tensors[f"{path}.lora_magnitude_vector"] = lengths * factors
+    settings = {"rank": rank, "alpha": alpha, "use_rslora": use_rslora, "use_dora": use_dora}
+    return Adapter(header_for(base, **settings), tensors)
+
+
+@pytest.fixture
+def lora() -> AdapterMaker:
+    return random_lora
