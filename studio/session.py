@@ -194,7 +194,7 @@ class Session:
     def _complete(self, header: AdapterHeader) -> AdapterHeader:
         return replace(
             header,
-            title=self.folder.name,
+            title=self.recipe.name,
             recipe_digest=recipe_digest(self.recipe),
             dataset_digest=self.curated.digest,
             num_pictures=len(self.training.kept),

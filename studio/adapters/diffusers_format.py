@@ -19,7 +19,15 @@ import torch
 from studio.adapters import lora_layers
 from studio.adapters.adapter import Adapter
 from studio.adapters.header import from_metadata
-from studio.adapters.lora_layers import DOWN, MAGNITUDE, UP, LoraLayer, adapter_of, layers_of
+from studio.adapters.lora_layers import (
+    DOWN,
+    MAGNITUDE,
+    UP,
+    LoraLayer,
+    adapter_of,
+    are_a_pair,
+    layers_of,
+)
 from studio.adapters.names import flat, nested
 from studio.adapters.tensor_bytes import Dtype, rounded, write_tensors
 from studio.errors import AdapterError
@@ -47,7 +55,9 @@ def write(adapter: Adapter, path: Path, dtype: Dtype) -> None:
         tensors[name + DOWN] = rounded(name, layer.down, dtype)
         tensors[name + UP] = rounded(name, layer.up, dtype)
         if layer.magnitude is not None:
-            tensors[f"{name}{MAGNITUDE}.weight"] = rounded(name, layer.magnitude, dtype)
+            shape = (-1,) if layer.down.dim() == 2 else (1, -1, 1, 1)  # as peft has them
+            magnitude = layer.magnitude.reshape(shape)
+            tensors[f"{name}{MAGNITUDE}.weight"] = rounded(name, magnitude, dtype)
     more = {"studio.format": "diffusers", CONFIG_KEY: json.dumps(_configs(layers))}
     write_tensors(path, tensors, adapter.header, more)
 
@@ -63,7 +73,7 @@ def read(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> Ad
     layers: dict[str, LoraLayer] = {}
     for name in sorted(key.removesuffix(DOWN) for key in tensors if key.endswith(DOWN)):
         down, up = left.pop(name + DOWN), left.pop(name + UP, None)
-        if up is None or up.dim() < 2 or up.dim() != down.dim() or up.shape[1] != down.shape[0]:
+        if up is None or not are_a_pair(down, up):
             raise AdapterError(f"its layer {name!r} lacks a lora_B that fits its lora_A")
         path = flat(name)
         scale = _stated_scale(configs, path, down.shape[0])

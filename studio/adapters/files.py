@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -37,9 +38,13 @@ def read_adapter(path: Path) -> Adapter:
         )
     try:
         tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
-        return found.load().read(tensors, layout.metadata)
+        adapter = found.load().read(tensors, layout.metadata)
     except (SafetensorError, OSError, AdapterError) as error:
         raise AdapterError(f"{path} cannot be used: {error}") from error
+    broken = next((k for k, t in adapter.tensors.items() if not torch.isfinite(t).all()), None)
+    if broken:
+        raise AdapterError(f"{path} has values that are not finite in {broken}; export it anew")
+    return adapter
 
 
 def _layout(path: Path) -> TensorFileLayout:

@@ -17,7 +17,7 @@ import torch
 from studio.adapters import lora_layers
 from studio.adapters.adapter import Adapter
 from studio.adapters.header import from_metadata
-from studio.adapters.lora_layers import LoraLayer, adapter_of, layers_of
+from studio.adapters.lora_layers import LoraLayer, adapter_of, are_a_pair, layers_of
 from studio.adapters.names import kohya_name, neutral_path
 from studio.adapters.tensor_bytes import Dtype, rounded, write_tensors
 from studio.errors import AdapterError
@@ -78,7 +78,7 @@ def read(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> Ad
 
 def _layer(name: str, left: dict[str, torch.Tensor]) -> LoraLayer:
     down, up = left.pop(name + DOWN), left.pop(name + UP, None)
-    if up is None or up.dim() < 2 or up.dim() != down.dim() or up.shape[1] != down.shape[0]:
+    if up is None or not are_a_pair(down, up):
         raise AdapterError(f"its layer {name!r} lacks a lora_up that fits its lora_down")
     alpha = left.pop(name + ALPHA, None)
     if alpha is not None and alpha.numel() != 1:

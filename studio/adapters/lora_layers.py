@@ -24,7 +24,8 @@ class LoraLayer:
         down: (rank, in) or (rank, in, k, k).
         up: (out, rank) or (out, rank, 1, 1).
         scale: alpha / rank, or alpha / sqrt(rank) for rsLoRA.
-        magnitude: (out,), the length of each row of the changed weight; DoRA only.
+        magnitude: (out,), for convolutions also (1, out, 1, 1): the length of each row of the
+            changed weight; DoRA only.
     """
 
     down: torch.Tensor
@@ -57,6 +58,13 @@ class LoraLayer:
         rows = rows * (self.magnitude.float().reshape(-1, 1) / lengths)
         changed: torch.Tensor = rows.reshape(weight.shape) - original
         return changed
+
+
+def are_a_pair(down: torch.Tensor, up: torch.Tensor | None) -> bool:
+    """Whether the two matrices of a file can be multiplied."""
+    if up is None or up.dim() < 2 or up.dim() != down.dim():
+        return False
+    return up.shape[1] == down.shape[0] > 0
 
 
 def lora_scale(settings: str) -> float:

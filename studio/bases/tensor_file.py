@@ -55,17 +55,7 @@ def read_layout(path: Path, max_header_bytes: int = MAX_HEADER_BYTES) -> TensorF
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        start = file.read(8)
-        _check_start(start, size)
-        (length,) = struct.unpack("<Q", start)
-        if length > max_header_bytes:
-            raise TensorFileError(
-                f"its header claims {length:,} bytes, more than {max_header_bytes:,}"
-            )
-        if 8 + length > size:
-            raise TensorFileError(
-                f"it is truncated: {size:,} bytes, the header alone is {length:,}"
-            )
+        length = _header_length(file.read(8), size, max_header_bytes)
         header = _parse(file.read(length))
     metadata = _metadata(header.pop("__metadata__", {}))
     tensors = {name: _place(name, entry, 8 + length) for name, entry in header.items()}
@@ -73,13 +63,20 @@ def read_layout(path: Path, max_header_bytes: int = MAX_HEADER_BYTES) -> TensorF
     return TensorFileLayout(tensors, metadata, 8 + length)
 
 
-def _check_start(start: bytes, size: int) -> None:
+def _header_length(start: bytes, size: int, most: int) -> int:
     if size == 0:
         raise TensorFileError("it is empty")
-    if start[:2] == b"PK" or start[:1] == b"\x80":
-        raise TensorFileError("it is a pickled file, which can run code when opened")
     if len(start) < 8:
         raise TensorFileError(f"it is truncated: {size} bytes")
+    (length,) = struct.unpack("<Q", start)
+    if length > most:
+        # Only here: a sane length may by chance begin with the same bytes as a pickle.
+        if start.startswith((b"PK", b"\x80")):
+            raise TensorFileError("it is a pickled file, which can run code when opened")
+        raise TensorFileError(f"its header claims {length:,} bytes, more than {most:,}")
+    if 8 + length > size:
+        raise TensorFileError(f"it is truncated: {size:,} bytes, the header alone is {length:,}")
+    return int(length)
 
 
 def _parse(raw: bytes) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=arguments, prog_name="studio", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # typer leaves with the latter where it meets the former
         # The reader has gone, as in `studio runs list | head`; Python must not try to flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE

@@ -77,8 +77,8 @@ class _Dumper(yaml.SafeDumper):
         return True
 
     def represent_text(self, data: str) -> yaml.ScalarNode:
-        style = None if parse_scalar(data) == data else '"'
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+        is_plain = parse_scalar(data) == data and data.isprintable()
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if is_plain else '"')
 
 
 for _tag, (_pattern, _first) in CORE_SCHEMA.items():

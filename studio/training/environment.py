@@ -76,9 +76,9 @@ def gradient_checkpointing(module: Any) -> Iterator[None]:
     """Activations of a diffusers or transformers model computed twice rather than kept, for a block."""
     # The two libraries agree on the flag and on switching off, but not on how switching on is called.
     enable = getattr(module, "enable_gradient_checkpointing", None)
-    (enable or module.gradient_checkpointing_enable)()
+    (enable or module.activation_checkpointing_enable)()
     try:
         yield
     finally:
         disable = getattr(module, "disable_gradient_checkpointing", None)
-        (disable or module.gradient_checkpointing_disable)()
+        (disable or module.activation_checkpointing_disable)()

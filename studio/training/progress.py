@@ -67,4 +67,4 @@ class ProgressBar(FitListener):
         )
 
     def on_warning(self, message: str) -> None:
-        self._progress.console.print(f"warning: {message}", markup=False)
+        self._progress.console.print(f"warning: {message}", markup=False, highlight=False)

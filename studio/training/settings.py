@@ -93,6 +93,15 @@ class LossSettings(Section):
     """Share of noise that is constant over each channel, for darker darks and brighter lights."""
 
     @model_validator(mode="after")
+    def _some_timesteps(self) -> Self:
+        if self.min_timestep > self.max_timestep:
+            raise ValueError(
+                f"min_timestep {self.min_timestep} is above max_timestep {self.max_timestep}; "
+                "no timestep is left to train on"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _timesteps_in_order(self) -> Self:
         if self.min_timestep > self.max_timestep:
             raise ValueError(
@@ -120,7 +129,7 @@ class PrecisionSettings(Section):
     @classmethod
     def _off_is_no(cls, value: Any) -> Any:
         # YAML 1.1 reads a bare "no" as false, and editors and other programs write it so.
-        return "no" if value is False or value in ("off", "false") else value
+        return "no" if str(value).lower() in ("no", "off", "false") else value
 
 
 class CheckpointSettings(Section):

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
+from pydantic import ValidationError
 from torch import nn
 
 from studio.adapters.adapter import Adapter, AdapterHeader
@@ -111,7 +112,13 @@ class LoraTrainer(Trainer[LoraSettings]):
                 f"the adapter is for a base of the family {header.family}, "
                 f"but {base.name} is of the family {base.family}; choose a base that fits"
             )
-        settings = LoraSettings.model_validate_json(header.settings)
+        try:
+            settings = LoraSettings.model_validate_json(header.settings)
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            raise AdapterError(
+                f"the adapter's header has settings that are no LoRA's: {problem}; export it anew"
+            ) from error
         with merged(adapter.tensors, base, settings.scale, strength):
             yield
 
@@ -155,10 +162,9 @@ class LoraTrainer(Trainer[LoraSettings]):
             raise RecipeError(problems)
 
 
-def _layers(part: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    for name, module in part.named_modules():
-        if isinstance(module, LoraLayer):
-            yield name, module
+def _layers(part: nn.Module) -> list[tuple[str, nn.Module]]:
+    names = [name for name, module in part.named_modules() if isinstance(module, BaseTunerLayer)]
+    return [(name, part.get_submodule(name)) for name in names]
 
 
 def _trainable(part: nn.Module) -> dict[str, nn.Parameter]:

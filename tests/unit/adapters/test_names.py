@@ -96,7 +96,9 @@ def test_both_nestings_of_the_text_encoder_are_read(middle: str) -> None:
 
 def test_nesting_is_added_once_and_to_the_text_encoder_alone() -> None:
     path = "text_encoder.encoder.layers.0.mlp.fc1"
-    assert nested(path) == nested(nested(path)) == "text_encoder.text_model.encoder.layers.0.mlp.fc1"
+    assert (
+        nested(path) == nested(nested(path)) == "text_encoder.text_model.encoder.layers.0.mlp.fc1"
+    )
     assert flat(nested(path)) == path
     assert nested("unet.conv_in") == flat("unet.conv_in") == "unet.conv_in"
 

@@ -29,7 +29,7 @@ def the_problem(path: Path) -> str:
         ("a: b: 2\n", ", line 1, column 5: mapping values are not allowed here"),
         ("a: 1\n---\nb: 1\n", ", line 2, column 1: a second document begins here; a recipe is one"),
         ("a: \0\n", ", line 1: character U+0000 cannot stand in a recipe"),
-        ("[" * 5000, ": sections within sections without end"),
+        ("[" * 1000, ": sections within sections without end"),
         ("? [1, 2]\n: 3\n", ", line 1, column 3: a key must be a word"),
         ("a: *b\n", ", line 1, column 4: found undefined alias 'b'"),
     ],
@@ -74,9 +74,6 @@ def test_windows_text_is_read(recipe_file: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", ["no", "false", "off", "No", '"no"', "False"])
 def test_every_way_to_write_no_is_no_mixed_precision(recipe_file: Any, word: str) -> None:
-    if word == "No":
-        pytest.raises(RecipeError, load_recipe, recipe_file.with_minimum(f"precision: {{mixed_precision: {word}}}"))
-        return
     recipe = load_recipe(recipe_file.with_minimum(f"precision: {{mixed_precision: {word}}}"))
     assert recipe.precision.mixed_precision == "no"
 
@@ -123,7 +120,8 @@ def test_the_text_is_kept_byte_for_byte_and_overrides_are_noted_above(recipe_fil
 def test_a_recipe_from_nowhere_writes_itself(recipe_file: Any) -> None:
     content = {"name": "x", "dataset": {"source": "p"}, "trainer": {"kind": "lora", "rank": 3}}
     recipe = recipe_from_dict(content)
-    assert load_recipe(recipe_file(recipe.text)) == recipe
+    again = load_recipe(recipe_file(recipe.text))
+    assert again.model_dump() == recipe.model_dump()
 
 
 def test_the_content_given_is_not_changed() -> None:

@@ -33,14 +33,17 @@ def problems(recipe_file: Any, text: str, *overrides: str) -> list[str]:
         ("loss: 3", "loss: 3 is not a section; write its settings below it, one a line"),
         (
             "loss: {min_timestep: 500, max_timestep: 3}",
-            "loss: min_timestep 500 is above max_timestep 3",
+            "loss: min_timestep 500 is above max_timestep 3; no timestep is left to train on",
         ),
         (
             "precision: {mixed_precision: fp61}",
             'precision.mixed_precision: "fp61" is not one of "no", "fp16" or "bf16"; '
             'did you mean "fp16"?',
         ),
-        ("precision: {deterministic: maybe}", 'precision.deterministic: "maybe" is not true or false'),
+        (
+            "precision: {deterministic: maybe}",
+            'precision.deterministic: "maybe" is not true or false',
+        ),
         (
             "budget: {steps: 1, minutes: 2}",
             "budget: give exactly one of steps, steps_per_image and minutes; given: steps, minutes",
@@ -70,8 +73,10 @@ def test_a_wrong_value_is_named_with_its_path_and_the_value(
         ("optimiser: {}", 'optimiser: unknown key; did you mean "optimizer"?'),
         ("learning_rate: 1", 'learning_rate: unknown key; did you mean "optimizer.learning_rate"?'),
         ("rank: 4", 'rank: unknown key; did you mean "trainer.rank"?'),
-        ("budget: {epochs: 4, steps: 1}", "budget.epochs: unknown key; there are: steps, "
-         "steps_per_image, minutes"),
+        (
+            "budget: {epochs: 4, steps: 1}",
+            "budget.epochs: unknown key; there are: steps, steps_per_image, minutes",
+        ),
         ("qqq: 1", "qqq: unknown key; `studio recipe schema` lists all"),
     ],
 )
@@ -124,7 +129,9 @@ def test_a_trainer_that_is_not_there_is_answered_with_those_that_are(
         assert "lora" in problem.removeprefix(expected)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "-x", "x.", "a b", "a\nb", "nul", "COM1.txt", "x" * 81])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "-x", "x.", "a b", "a\nb", "nul", "COM1.txt", "x" * 81]
+)
 def test_names_that_cannot_be_folders_are_refused(name: str) -> None:
     content = {"name": name, "dataset": {"source": "p"}, "trainer": {"kind": "lora"}}
     with pytest.raises(RecipeError, match="cannot name a folder"):

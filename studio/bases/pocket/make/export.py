@@ -12,6 +12,8 @@ from transformers import CLIPTextModel
 from studio import atomic
 from studio.bases.pocket.make.unet import load_clip, load_vae, new_scheduler, new_unet
 
+VERSION = 0
+
 
 def trained_unet(folder: Path) -> UNet2DConditionModel:
     """The U-Net with its averaged weights."""
@@ -61,3 +63,5 @@ def export(folder: Path, weights: Path) -> None:
     with atomic.replacing_folder(weights) as temporary:
         pipeline.save_pretrained(temporary)
         clip.half().save_pretrained(temporary / "clip")
+        # pocket's widths are its own, so its family must be said.
+        atomic.write_json(temporary / "pocket.json", {"version": VERSION, "family": "sd1"})

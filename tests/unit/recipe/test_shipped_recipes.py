@@ -1,0 +1,35 @@
+"""Every recipe that is shipped opens with what a reader needs, and loads."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+
+from studio.recipe import load_recipe
+
+FOLDER = Path(__file__).parents[3] / "recipes"
+RECIPES = sorted(FOLDER.rglob("*.yaml"))
+
+
+def test_there_are_recipes() -> None:
+    assert RECIPES
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.name)
+def test_it_opens_with_what_needs_command_and_expected_result(path: Path) -> None:
+    lines = path.read_text("utf-8").splitlines()
+    comments = list(takewhile(lambda line: line.startswith("#"), lines))
+    words = [c[2:].partition(":")[0] for c in comments if c[2:3].isalpha()]
+    assert words == ["What", "Needs", "Command", "Expect"], f"{path} opens with {words}"
+    assert f"studio train recipes/{path.relative_to(FOLDER)}" in "\n".join(comments), path
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.name)
+def test_it_loads_and_its_file_is_named_after_base_and_method(path: Path) -> None:
+    recipe = load_recipe(path)
+    base, method, subject = path.stem.split("_")
+    assert base == recipe.base_model.rpartition("/")[2], path
+    assert method == recipe.trainer.kind, path
+    assert subject == Path(recipe.dataset.source).name, path
