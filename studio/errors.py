@@ -64,7 +64,7 @@ class VerificationError(StudioError):
     """An exported adapter that does not read back as what was trained."""
 
 
-class Interrupted(StudioError):
+class Interrupted(StudioError):  # noqa: N818 - it is no error
     """The user pressed Ctrl-C; the message says what was kept and how to go on."""
 
     exit_code = 130

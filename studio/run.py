@@ -12,6 +12,7 @@ from studio.bases.identity import BaseIdentity, identify_base
 from studio.curation import curate, require_trainable
 from studio.curation.manifest import CuratedSet
 from studio.errors import Interrupted, RecipeError, RunError
+from studio.machine import idle_cores
 from studio.recipe import Recipe, lock, require_as_locked
 from studio.registry import plugin
 from studio.reporter import Reporter
@@ -30,6 +31,7 @@ def run(recipe: Recipe, *, runs: Path = RUNS, reporter: Reporter | None = None) 
         Interrupted: Ctrl-C; the run can be resumed.
     """
     reporter = reporter or Reporter()
+    recipe = settled(recipe)
     identity, curated = judged(recipe, reporter)
     folder = RunFolder.create(runs, recipe.name)
     folder.write_recipe(recipe)
@@ -52,6 +54,13 @@ def resume(folder: RunFolder, *, reporter: Reporter | None = None) -> RunFolder:
     identity, curated = judged(recipe, reporter)
     _continue(folder, recipe, identity, curated, reporter)
     return folder
+
+
+def settled(recipe: Recipe) -> Recipe:
+    """The recipe with the one default that depends on the machine's state, so that the lock holds it."""
+    threads = recipe.precision.num_threads or idle_cores()
+    precision = recipe.precision.model_copy(update={"num_threads": threads})
+    return recipe.model_copy(update={"precision": precision})
 
 
 def judged(recipe: Recipe, reporter: Reporter) -> tuple[BaseIdentity, CuratedSet]:

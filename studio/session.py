@@ -20,6 +20,7 @@ from studio.evaluation.evaluate import evaluate, evaluation_prompts
 from studio.evaluation.report import write_report
 from studio.examples.encoding import encode_examples
 from studio.examples.loader import ExampleLoader
+from studio.machine import idle_cores
 from studio.preview.grid import save_grid
 from studio.preview.pairs import applied, sample_pairs
 from studio.preview.sampler import sample
@@ -27,7 +28,6 @@ from studio.recipe import Recipe, lock, recipe_digest
 from studio.registry import plugin
 from studio.reporter import Reporter
 from studio.run_folder import RunFolder
-from studio.training.checkpoints import CheckpointFolder
 from studio.training.diffusion import Objective
 from studio.training.events import EventListener
 from studio.training.fit import FitSettings, fit
@@ -51,6 +51,7 @@ class Session:
     ) -> None:
         self.folder, self.recipe, self.identity = folder, recipe, identity
         self.curated, self.reporter = curated, reporter
+        torch.set_num_threads(recipe.precision.num_threads or idle_cores())
         self.training, self.held_out = split(curated, recipe.dataset.validation_share, recipe.seed)
 
     @cached_property
@@ -74,7 +75,6 @@ class Session:
         batch_size = self.recipe.optimizer.train_batch_size
         loader = ExampleLoader(encoded, batch_size, streams, base.device)
         groups = trainer.attach()
-        checkpoints = CheckpointFolder(self.folder.checkpoints, self.recipe.checkpoint.keep)
         events = EventListener(lambda event: self.folder.events.append(**event))
         with self.reporter.training() as watcher:
             result = fit(
@@ -82,7 +82,7 @@ class Session:
                 groups,
                 loader,
                 self._fit_settings(),
-                checkpoints,
+                self.folder.checkpoints,
                 listeners=(watcher, events, _StepsLock(self)),
                 sample=partial(self._sample_during_training, base),
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from studio.adapters.readback import FileContent, ReadBack, fits, live_layers, low_rank_change
@@ -12,7 +13,7 @@ from studio.bases.base_model import BaseModel
 def read_back(content: FileContent, base: BaseModel) -> ReadBack:
     """Look every layer of the base up in the file."""
     left = dict(content.tensors)
-    configs = json.loads(content.metadata["lora_adapter_metadata"])
+    configs = json.loads(content.metadata.get("lora_adapter_metadata", "{}"))
     result = ReadBack()
     for part, name, weight in live_layers(base):
         bare = name.removeprefix("text_model.")
@@ -27,18 +28,23 @@ def read_back(content: FileContent, base: BaseModel) -> ReadBack:
         elif not _is_target(bare, config):
             result.unmatched.append(f"{key} is not among target_modules")
         else:
-            factor = _factor(bare, config)
-            lengths = row_lengths if config.get("use_dora") else None
+            factor = _factor(bare, config, len(down))
+            lengths = row_lengths if config.get("use_dora", True) else None
             result.changes[f"{part}.{bare}"] = low_rank_change(up, down, factor, lengths)
     result.unmatched += sorted(left)
     return result
 
 
 def _is_target(name: str, config: dict[str, Any]) -> bool:
-    return any(name == t or name.endswith(f".{t}") for t in config["target_modules"])
+    """As peft decides: whole path or its end; a text is a pattern; without any, all are."""
+    targets = config.get("target_modules", [name])
+    if isinstance(targets, str):
+        return re.fullmatch(targets, name) is not None
+    return any(name == target or name.endswith(f".{target}") for target in targets)
 
 
-def _factor(name: str, config: dict[str, Any]) -> float:
-    rank = config["rank_pattern"].get(name, config["r"])
-    alpha = config["alpha_pattern"].get(name, config["lora_alpha"])
-    return float(alpha / rank)
+def _factor(name: str, config: dict[str, Any], rank: int) -> float:
+    """Alpha / rank by the configuration's own figures; 1 where there is none."""
+    rank = config.get("rank_pattern", {}).get(name, config.get("r", rank))
+    alpha = config.get("alpha_pattern", {}).get(name, config.get("lora_alpha", rank))
+    return float(alpha / (rank**0.5 if config.get("use_rslora") else rank))

@@ -108,9 +108,8 @@ def _parts_of_file(file: SingleFile, dtype: torch.dtype) -> dict[str, Any]:
     config = {"config": str(file.config_folder), "local_files_only": True, "torch_dtype": dtype}
     unet = UNet2DConditionModel.from_single_file(file.path, subfolder="unet", **config)
     vae = AutoencoderKL.from_single_file(file.path, subfolder="vae", **config)
-    text_encoder = create_diffusers_clip_model_from_ldm(
-        CLIPTextModel, load_file(file.path), subfolder="text_encoder", **config
-    )
+    convert: Any = create_diffusers_clip_model_from_ldm  # has no types
+    text_encoder = convert(CLIPTextModel, load_file(file.path), subfolder="text_encoder", **config)
     return {
         "unet": unet,
         "vae": vae,

@@ -47,7 +47,7 @@ def verify(
     """Check that an adapter file does on its base model what it says, by two independent readers."""
     from studio.adapters.files import check_fits, read_adapter
     from studio.adapters.verify import verify as read_back
-    from studio.bases.loading import load_base
+    from studio.cli.base import load_base
     from studio.cli.places import adapter_file
     from studio.errors import VerificationError
 

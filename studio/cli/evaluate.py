@@ -16,7 +16,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a run's adapter against the bare base model; writes report.json and report.html."""
-    from studio.bases.loading import load_base
+    from studio.cli.base import load_base
     from studio.cli.places import adapter_of_run
     from studio.curation.manifest import CuratedSet
     from studio.curation.split import split

@@ -35,7 +35,7 @@ def preview(  # noqa: PLR0917 - options of a command
     if sweep and len(files) > 1:
         raise UserError(f"--sweep draws one adapter, {len(files)} were given")
     from studio.adapters.files import read_adapter
-    from studio.bases.loading import load_base
+    from studio.cli.base import load_base
     from studio.examples.example import with_trigger
     from studio.preview.grid import save_grid
     from studio.preview.pairs import sample_pairs, strength_sweep

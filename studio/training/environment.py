@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import psutil
 import torch
 from accelerate.accelerator import Accelerator
 from accelerate.state import AcceleratorState
@@ -23,7 +22,7 @@ def torch_environment(precision: PrecisionSettings) -> Iterator[None]:
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     benchmark = torch.backends.cudnn.benchmark
-    torch.set_num_threads(precision.num_threads or psutil.cpu_count(logical=False) or 1)
+    torch.set_num_threads(precision.num_threads or threads)
     if precision.deterministic:
         # cuBLAS reads this when it starts; without it torch refuses deterministic matrix products.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -123,7 +123,8 @@ class PrecisionSettings(Section):
     """Compute activations twice to keep fewer of them: less memory, about a quarter slower."""
 
     num_threads: int | None = Field(None, ge=1)
-    """CPU threads. Empty: all physical cores."""
+    """CPU threads. Empty: as many as there are idle cores when the run starts. The lock keeps the
+    number, for sums over another number of threads round differently."""
 
     @field_validator("mixed_precision", mode="before")
     @classmethod

@@ -255,7 +255,7 @@ class TestTrainerContract:
         for adapter in (
             replace(trained, header=replace(trained.header, family="sdxl")),
             replace(trained, header=replace(trained.header, kind="other")),
-            replace(trained, header=replace(trained.header, settings="{}}")),
+            replace(trained, header=replace(trained.header, settings="no JSON")),
             replace(trained, tensors=wrong_shape),
         ):
             with pytest.raises(AdapterError), trainer.apply(adapter, base):

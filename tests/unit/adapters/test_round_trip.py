@@ -15,8 +15,10 @@ from studio.adapters.export import export
 from studio.adapters.files import read_adapter
 from studio.adapters.formats import format_named
 from studio.adapters.lora_layers import lora_scale, trained_changes
+from studio.adapters.names import nested
 from studio.adapters.readback import live_layers
 from studio.adapters.tensor_bytes import TORCH_DTYPES, Dtype
+from studio.adapters.verify import verify
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError
 
@@ -102,7 +104,11 @@ def test_a_peft_file_without_configuration_has_scale_one(
     tiny_base: BaseModel, lora: Any, tmp_path: Path
 ) -> None:
     adapter: Adapter = lora(tiny_base, rank=4, alpha=4.0)
-    save_file(adapter.tensors, tmp_path / "y.safetensors")
+    save_file(
+        {nested(name): tensor for name, tensor in adapter.tensors.items()},
+        tmp_path / "y.safetensors",
+    )
+    assert verify(tmp_path / "y.safetensors", adapter, tiny_base).ok
     changes = change_of_all(read_adapter(tmp_path / "y.safetensors"), tiny_base)
     for layer, change in change_of_all(adapter, tiny_base).items():
         torch.testing.assert_close(changes[layer], change)

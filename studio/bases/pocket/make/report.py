@@ -14,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import (
+    StableDiffusionPipeline,
+)
 from PIL import Image
 from skimage.color import rgb2lab
 from skimage.feature import hog

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from studio.bases.pocket.make.glyphs import glyphs
 from studio.bases.pocket.make.scenes import random_scene, texture_scene, to_array
