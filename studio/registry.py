@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from studio.errors import UserError
 from studio.settings import TrainerSettings
@@ -39,10 +39,10 @@ class TrainerPlugin:
     settings: type[TrainerSettings]
     trainer_path: str
 
-    def load(self) -> type[Trainer]:
+    def load(self) -> type[Trainer[Any]]:
         """Import the trainer class (and with it torch)."""
         module, _, name = self.trainer_path.partition(":")
-        trainer: type[Trainer] = getattr(import_module(module), name)
+        trainer: type[Trainer[Any]] = getattr(import_module(module), name)
         return trainer
 
 

@@ -93,11 +93,11 @@ class Session:
         settings = self.recipe.export
         files = export(
             adapter,
+            self.clean_base,
             self.folder.adapter,
             self.folder.name,
-            settings.formats,
-            settings.dtype,
-            self.clean_base,
+            formats=settings.formats,
+            dtype=settings.dtype,
         )
         for file in files:
             verdict = file.verdict.to_json()

@@ -43,13 +43,14 @@ class ExportedFile:
         }
 
 
-def export(  # noqa: PLR0917 - what, where and how, in the order one says it
+def export(
     adapter: Adapter,
+    base: BaseModel,
     folder: Path,
     name: str,
+    *,
     formats: Sequence[str],
     dtype: Dtype,
-    base: BaseModel,
 ) -> list[ExportedFile]:
     """Write ``adapter`` as ``folder/name….safetensors``, one file for each format.
 
@@ -65,14 +66,15 @@ def export(  # noqa: PLR0917 - what, where and how, in the order one says it
         raise AdapterError(f"{name!r} cannot be a file's name; leave out slashes and dots alone")
     chosen = [format_named(adapter.header.kind, wanted) for wanted in dict.fromkeys(formats)]
     return [
-        _export_one(adapter, folder / f"{name}{known.suffix}.safetensors", known, dtype, base)
+        export_file(adapter, base, folder / f"{name}{known.suffix}.safetensors", known, dtype)
         for known in chosen
     ]
 
 
-def _export_one(
-    adapter: Adapter, path: Path, known: Format, dtype: Dtype, base: BaseModel
+def export_file(
+    adapter: Adapter, base: BaseModel, path: Path, known: Format, dtype: Dtype
 ) -> ExportedFile:
+    """Write one file in one format, verified before it appears; see `export`."""
     with atomic.replacing(path) as temporary:
         known.load().write(adapter, temporary, dtype)
         verdict = verify(temporary, adapter, base)

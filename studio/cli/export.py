@@ -19,12 +19,17 @@ def export(  # noqa: PLR0917 - options of a command
     dtype: Annotated[
         Literal["fp32", "fp16", "bf16"], typer.Option(help="Number format of the file.")
     ] = "fp16",
+    base: Annotated[
+        str | None, typer.Option(help="Base model. Default: the one trained on.")
+    ] = None,
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Write an adapter in another tool's format."""
+    """Write an adapter in another tool's format; the file is read back and compared before it appears."""
+    from studio.adapters.export import export_file
     from studio.adapters.files import read_adapter
     from studio.adapters.formats import format_named
+    from studio.cli.base import load_base
     from studio.cli.places import adapter_file
     from studio.errors import AdapterError
 
@@ -34,5 +39,6 @@ def export(  # noqa: PLR0917 - options of a command
     path = out or source.with_name(f"{source.stem}{target.suffix}.safetensors")
     if path.exists():
         raise AdapterError(f"{path} is there already; give another name with --out")
-    target.load().write(content, path, dtype)
-    result({"adapter": path, "format": to}, [f"adapter  {path}"], as_json=as_json)
+    model = load_base(base or content.header.base_name or "pocket")
+    file = export_file(content, model, path, target, dtype)
+    result({**file.to_json(), "adapter": path}, [f"adapter  {path}"], as_json=as_json)

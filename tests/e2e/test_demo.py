@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from PIL import Image
 from safetensors import safe_open
 
@@ -65,6 +66,18 @@ def test_the_header_says_where_the_file_comes_from_and_nothing_private(demo) -> 
     assert metadata["ss_network_dim"]
     assert metadata["modelspec.architecture"] == "stable-diffusion-v1/lora"
     assert str(demo.folder.parent) not in json.dumps(metadata)
+
+
+def test_key_names_are_exactly_those_that_sd_1_5_would_have(demo) -> None:
+    """From SD 1.5's configuration on the meta device, by kohya's rule: dots become underscores."""
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8)
+    targets = (".to_q", ".to_k", ".to_v", ".to_out.0")
+    layers = [n.replace(".", "_") for n, _ in unet.named_modules() if n.endswith(targets)]
+    parts = ("lora_down.weight", "lora_up.weight", "alpha")
+    with safe_open(demo.adapter, "pt") as file:
+        assert set(file.keys()) == {f"lora_unet_{n}.{part}" for n in layers for part in parts}
+    assert len(layers) == 128
 
 
 def test_diffusers_draws_the_same_pictures_from_the_file(demo) -> None:

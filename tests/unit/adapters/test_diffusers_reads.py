@@ -72,7 +72,7 @@ def test_diffusers_applies_what_was_trained(
     tiny_base: BaseModel, lora: Any, tmp_path: Path, file_format: str, settings: dict[str, Any]
 ) -> None:
     adapter: Adapter = lora(tiny_base, **settings)
-    (file,) = export(adapter, tmp_path, "x", [file_format], "fp32", tiny_base)
+    (file,) = export(adapter, tiny_base, tmp_path, "x", formats=[file_format], dtype="fp32")
     before = weights(tiny_base)
     after = loaded_by_diffusers(tiny_base, file.path)
     assert_changed_as_trained(adapter, before, after)

@@ -37,7 +37,7 @@ def test_what_is_written_is_read(
     tiny_base: BaseModel, lora: Any, tmp_path: Path, dtype: Dtype, use_dora: bool
 ) -> None:
     adapter: Adapter = lora(tiny_base, use_dora=use_dora)
-    files = export(adapter, tmp_path, "icons", FORMATS, dtype, tiny_base)
+    files = export(adapter, tiny_base, tmp_path, "icons", formats=FORMATS, dtype=dtype)
     assert len(files) == 2
     for file in files:
         again = read_adapter(file.path)
@@ -51,7 +51,7 @@ def test_what_is_written_is_read(
 def test_rslora_keeps_its_scale(tiny_base: BaseModel, lora: Any, tmp_path: Path, name: str) -> None:
     adapter: Adapter = lora(tiny_base, use_rslora=True, rank=9, alpha=6.0)
     assert lora_scale(adapter.header.settings) == pytest.approx(2.0)
-    (file,) = export(adapter, tmp_path, "x", [name], "fp32", tiny_base)
+    (file,) = export(adapter, tiny_base, tmp_path, "x", formats=[name], dtype="fp32")
     if name == "kohya":
         alphas = {float(t) for key, t in load_file(file.path).items() if key.endswith(".alpha")}
         assert alphas == {18.0}
@@ -64,7 +64,7 @@ def test_untrained_siblings_in_the_text_encoder_are_zeros(
     tiny_base: BaseModel, lora: Any, tmp_path: Path
 ) -> None:
     adapter: Adapter = lora(tiny_base, text_targets=("q_proj", "v_proj"))
-    (file,) = export(adapter, tmp_path, "x", ["kohya"], "fp32", tiny_base)
+    (file,) = export(adapter, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp32")
     silent = "lora_te_text_model_encoder_layers_0_self_attn_k_proj"
     assert not load_file(file.path)[f"{silent}.lora_up.weight"].any()
     assert set(read_adapter(file.path).tensors) == set(adapter.tensors)
@@ -75,15 +75,15 @@ def test_the_same_adapter_gives_the_same_bytes(
 ) -> None:
     adapter: Adapter = lora(tiny_base)
     shuffled = replace(adapter, tensors=dict(reversed(adapter.tensors.items())))
-    (one,) = export(adapter, tmp_path, "one", ["kohya"], "fp16", tiny_base)
-    (two,) = export(shuffled, tmp_path, "two", ["kohya"], "fp16", tiny_base)
+    (one,) = export(adapter, tiny_base, tmp_path, "one", formats=["kohya"], dtype="fp16")
+    (two,) = export(shuffled, tiny_base, tmp_path, "two", formats=["kohya"], dtype="fp16")
     assert one.path.read_bytes() == two.path.read_bytes()
 
 
 def test_another_tools_kohya_file_is_read(tiny_base: BaseModel, lora: Any, tmp_path: Path) -> None:
     """No studio keys, flat text encoder names, one alpha missing, ranks and alphas of their own."""
     adapter: Adapter = lora(tiny_base, alpha=4.0)
-    export(adapter, tmp_path, "x", ["kohya"], "fp32", tiny_base)
+    export(adapter, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp32")
     tensors = {
         key.replace("lora_te_text_model_", "lora_te_"): value
         for key, value in load_file(tmp_path / "x.safetensors").items()
@@ -132,10 +132,10 @@ def test_values_too_large_for_fp16_are_refused(
 ) -> None:
     adapter: Adapter = lora(tiny_base, spread=1e5)
     with pytest.raises(AdapterError, match="too large for fp16; export as fp32"):
-        export(adapter, tmp_path, "x", ["kohya"], "fp16", tiny_base)
+        export(adapter, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp16")
     next(iter(adapter.tensors.values()))[0, 0] = float("nan")
     with pytest.raises(AdapterError, match="not finite"):
-        export(adapter, tmp_path, "x", ["kohya"], "fp32", tiny_base)
+        export(adapter, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp32")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -146,10 +146,10 @@ def test_unknown_formats_and_families_are_refused(
     with pytest.raises(AdapterError, match="no format 'koyha'; there are: kohya, diffusers"):
         format_named("lora", "koyha")
     with pytest.raises(AdapterError, match="cannot be a file's name"):
-        export(adapter, tmp_path, "../x", ["kohya"], "fp16", tiny_base)
+        export(adapter, tiny_base, tmp_path, "../x", formats=["kohya"], dtype="fp16")
     sdxl = replace(adapter, header=replace(adapter.header, family="sdxl"))
     with pytest.raises(AdapterError, match="family 'sdxl' cannot be written yet"):
-        export(sdxl, tmp_path, "x", ["kohya"], "fp16", tiny_base)
+        export(sdxl, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp16")
 
 
 def test_the_header_names_what_tools_look_for(
@@ -158,7 +158,7 @@ def test_the_header_names_what_tools_look_for(
     adapter: Adapter = lora(tiny_base)
     secret = replace(adapter.header, base_name="/home/someone/models/mine.safetensors")
     adapter = replace(adapter, header=secret)
-    files = export(adapter, tmp_path, "icons", FORMATS, "fp16", tiny_base)
+    files = export(adapter, tiny_base, tmp_path, "icons", formats=FORMATS, dtype="fp16")
     assert [file.path.name for file in files] == [
         "icons.safetensors",
         "icons-diffusers.safetensors",
@@ -194,7 +194,7 @@ def test_the_header_names_what_tools_look_for(
 def test_the_hashes_are_of_the_tensors(tiny_base: BaseModel, lora: Any, tmp_path: Path) -> None:
     import hashlib
 
-    (file,) = export(lora(tiny_base), tmp_path, "x", ["kohya"], "fp16", tiny_base)
+    (file,) = export(lora(tiny_base), tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp16")
     raw = file.path.read_bytes()
     length = int.from_bytes(raw[:8], "little")
     metadata = json.loads(raw[8 : 8 + length])["__metadata__"]

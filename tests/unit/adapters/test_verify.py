@@ -45,7 +45,7 @@ def spoiled(path: Path, change: Callable[[Tensors], Any]) -> Path:
 def test_a_right_file_passes(
     tiny_base: BaseModel, adapter: Adapter, tmp_path: Path, name: str, dtype: Any
 ) -> None:
-    (file,) = export(adapter, tmp_path, "x", [name], dtype, tiny_base)
+    (file,) = export(adapter, tiny_base, tmp_path, "x", formats=[name], dtype=dtype)
     verdict = file.verdict
     assert verdict.ok
     assert (verdict.format, verdict.dtype, verdict.problem()) == (name, dtype, "")
@@ -88,7 +88,7 @@ def test_silent_faults_are_found(
     tiny_base: BaseModel, adapter: Adapter, tmp_path: Path, fault: str
 ) -> None:
     change, expected = WRONG[fault]
-    (file,) = export(adapter, tmp_path, "x", ["kohya"], "fp32", tiny_base)
+    (file,) = export(adapter, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp32")
     verdict = verify(spoiled(file.path, change), adapter, tiny_base)
     assert not verdict.ok
     assert re.search(expected, verdict.problem()), verdict.problem()
@@ -97,7 +97,7 @@ def test_silent_faults_are_found(
 def test_a_wrong_configuration_of_peft_is_found(
     tiny_base: BaseModel, adapter: Adapter, tmp_path: Path
 ) -> None:
-    (file,) = export(adapter, tmp_path, "x", ["diffusers"], "fp32", tiny_base)
+    (file,) = export(adapter, tiny_base, tmp_path, "x", formats=["diffusers"], dtype="fp32")
     with safe_open(file.path, "pt") as opened:
         metadata = opened.metadata()
     config = json.loads(metadata["lora_adapter_metadata"])
@@ -112,7 +112,7 @@ def test_a_wrong_configuration_of_peft_is_found(
 
 def test_a_wrong_magnitude_is_found(tiny_base: BaseModel, lora: Any, tmp_path: Path) -> None:
     adapter = lora(tiny_base, use_dora=True, unet_targets=("attn2.to_v",), text_targets=())
-    (file,) = export(adapter, tmp_path, "x", ["kohya"], "fp32", tiny_base)
+    (file,) = export(adapter, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp32")
     assert file.verdict.ok
     spoiled(file.path, lambda t: t[f"{LAYER}.dora_scale"].mul_(1.1))
     assert not verify(file.path, adapter, tiny_base).ok
@@ -124,7 +124,7 @@ def test_a_new_adapter_that_changes_nothing_passes(
     for key, value in adapter.tensors.items():
         if key.endswith("lora_B.weight"):
             value.zero_()
-    (file,) = export(adapter, tmp_path, "x", ["kohya"], "fp16", tiny_base)
+    (file,) = export(adapter, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp16")
     assert file.verdict.ok
     spoiled(file.path, lambda t: t[f"{LAYER}.lora_up.weight"].add_(1e-3))
     assert not verify(file.path, adapter, tiny_base).ok
@@ -133,13 +133,13 @@ def test_a_new_adapter_that_changes_nothing_passes(
 def test_a_file_that_fails_is_not_published(
     tiny_base: BaseModel, adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (good,) = export(adapter, tmp_path, "x", ["kohya"], "fp16", tiny_base)
+    (good,) = export(adapter, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp16")
     content = good.path.read_bytes()
     monkeypatch.setattr(kohya, "kohya_name", lambda path: "lora_unet_" + path)
     with pytest.raises(VerificationError, match=r"not kept: .* tensors unused"):
-        export(adapter, tmp_path, "x", ["kohya"], "fp16", tiny_base)
+        export(adapter, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp16")
     with pytest.raises(VerificationError):
-        export(adapter, tmp_path, "y", ["kohya"], "fp16", tiny_base)
+        export(adapter, tiny_base, tmp_path, "y", formats=["kohya"], dtype="fp16")
     assert [path.name for path in tmp_path.iterdir()] == ["x.safetensors"]
     assert good.path.read_bytes() == content
 
@@ -147,7 +147,7 @@ def test_a_file_that_fails_is_not_published(
 def test_a_truncated_file_cannot_be_verified(
     tiny_base: BaseModel, adapter: Adapter, tmp_path: Path
 ) -> None:
-    (file,) = export(adapter, tmp_path, "x", ["kohya"], "fp16", tiny_base)
+    (file,) = export(adapter, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp16")
     file.path.write_bytes(file.path.read_bytes()[:-1])
     with pytest.raises(VerificationError, match="truncated"):
         verify(file.path, adapter, tiny_base)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -11,7 +12,7 @@ from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import (
     StableDiffusionPipeline,
 )
 from safetensors.torch import load_file
-from transformers import CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from studio import atomic
 from studio.bases.pocket.make.unet import load_clip, load_vae, new_scheduler, new_unet
@@ -33,7 +34,8 @@ def standardised_vae(folder: Path) -> AutoencoderKL:
     vae = load_vae(folder)
     scenes = load_file(folder / "scenes.safetensors")
     mean, std = scenes["mean"], scenes["std"]
-    encode, decode = vae.quant_conv, vae.post_quant_conv
+    encode: Any = vae.quant_conv
+    decode: Any = vae.post_quant_conv
     channels = len(mean)
     with torch.no_grad():
         encode.bias[:channels] = (encode.bias[:channels] - mean) / std
@@ -48,22 +50,23 @@ def standardised_vae(folder: Path) -> AutoencoderKL:
 def export(folder: Path, weights: Path) -> None:
     """Write ``weights`` (a diffusers folder, plus ``clip/``) whole or not at all."""
     clip, tokenizer = load_clip(folder)
-    text_encoder = CLIPTextModel(clip.config.text_config)
+    text_encoder = CLIPTextModel(CLIPTextConfig.from_dict(clip.config.to_dict()["text_config"]))
     prefix = "text_model."
     state = {
         k.removeprefix(prefix): v for k, v in clip.state_dict().items() if k.startswith(prefix)
     }
     text_encoder.load_state_dict(state)
-    pipeline = StableDiffusionPipeline(
-        vae=standardised_vae(folder),
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        unet=trained_unet(folder),
-        scheduler=new_scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).to(torch.float16)
+    parts: dict[str, Any] = {
+        "vae": standardised_vae(folder),
+        "text_encoder": text_encoder,
+        "tokenizer": tokenizer,
+        "unet": trained_unet(folder),
+        "scheduler": new_scheduler(),
+        "safety_checker": None,
+        "feature_extractor": None,
+        "requires_safety_checker": False,
+    }
+    pipeline = StableDiffusionPipeline(**parts).to(torch.float16)
     with atomic.replacing_folder(weights) as temporary:
         pipeline.save_pretrained(temporary)
         clip.half().save_pretrained(temporary / "clip")

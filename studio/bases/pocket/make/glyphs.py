@@ -86,6 +86,6 @@ def _bitmaps() -> dict[str, bytes]:
     strike = font["CBDT"].strikeData[0]
     return {
         chr(code): strike[name].imageData
-        for code, name in font.getBestCmap().items()
+        for code, name in (font.getBestCmap() or {}).items()
         if name in strike
     }

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import (
     StableDiffusionPipeline,
 )
@@ -77,7 +78,7 @@ def measure(weights: Path, sheet: Path | None = None) -> PocketReport:
 
 
 @torch.no_grad()
-def reconstruction(vae: torch.nn.Module) -> list[float]:
+def reconstruction(vae: AutoencoderKL) -> list[float]:
     """PSNR in dB of one scene for each held-out glyph, pictures in [0, 1]."""
     figures = []
     for glyph in glyphs():

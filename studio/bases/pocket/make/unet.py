@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ def new_unet() -> UNet2DConditionModel:
     ).to(memory_format=torch.channels_last)
 
 
-def new_scheduler() -> DDIMScheduler:
+def new_scheduler() -> Any:
     """SD's betas rescaled to zero terminal SNR, v-prediction (Lin et al., 2023, arXiv 2305.08891):
     a model of flat backgrounds must be able to choose its mean brightness.
     """
@@ -125,7 +126,8 @@ def train_unet(folder: Path, steps: int, batch_size: int) -> None:
     """v-prediction at uniform timesteps; a tenth of the captions empty, for guidance."""
     scenes = EncodedScenes(**load_file(folder / "scenes.safetensors"))
     torch.manual_seed(SEED)
-    unet, scheduler = new_unet(), new_scheduler()
+    unet: Any = new_unet()
+    scheduler = new_scheduler()
     stage = Stage("unet", folder, unet, 2e-3, steps, ema_decay=0.998, muon=True)
 
     def step_loss(step: int) -> torch.Tensor:
