@@ -6,7 +6,6 @@ pictures ─▶ curated set ─▶ encoded examples ─▶ trained adapter ─�
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from studio.bases.identity import BaseIdentity, identify_base
 from studio.curation import curate, require_trainable
@@ -17,9 +16,6 @@ from studio.recipe import Recipe, lock, require_as_locked
 from studio.registry import plugin
 from studio.reporter import Reporter
 from studio.run_folder import RUNS, RunFolder
-
-if TYPE_CHECKING:
-    from studio.adapters.adapter import Adapter
 
 
 def run(recipe: Recipe, *, runs: Path = RUNS, reporter: Reporter | None = None) -> RunFolder:
@@ -50,7 +46,7 @@ def resume(folder: RunFolder, *, reporter: Reporter | None = None) -> RunFolder:
     reporter = reporter or Reporter()
     if folder.state == "finished":
         raise RunError(f'the run "{folder.name}" is finished; its files are in {folder.adapter}')
-    recipe = folder.recipe()
+    recipe = settled(folder.recipe())
     identity, curated = judged(recipe, reporter)
     _continue(folder, recipe, identity, curated, reporter)
     return folder
@@ -95,8 +91,7 @@ def _continue(
             curated.save(folder.manifest_path)
             write_html(curated, folder.curation_report_path)
             session = Session(folder, recipe, identity, curated, reporter)
-            adapter: Adapter = session.train()
-            session.export(adapter)
+            session.export(session.train())
             session.preview()
             session.evaluate()
         except (Interrupted, KeyboardInterrupt):

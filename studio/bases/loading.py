@@ -43,7 +43,7 @@ def load_base(
     """
     identity = identify_base(name, allow_download=allow_download)
     try:
-        with _no_progress_bars():
+        with no_progress_bars():
             parts = _parts(identity, dtype)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         reason = str(error).strip().partition("\n")[0]
@@ -120,7 +120,7 @@ def _parts_of_file(file: SingleFile, dtype: torch.dtype) -> dict[str, Any]:
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
+def no_progress_bars() -> Iterator[None]:
     """Both libraries draw a bar for each part; one line of our own says more."""
     switches = (
         (transformers_logging, transformers_logging.is_progress_bar_enabled()),

@@ -25,13 +25,15 @@ def curate(
 ) -> None:
     """Look at a set of pictures: what is broken, double or too small, and is it enough?"""
     from studio.bases.identity import identify_base
+    from studio.cli.terminal import TerminalReporter
     from studio.curation.gate import require_trainable
     from studio.curation.pipeline import curate as curate_set
     from studio.curation.summary import to_json
 
     recipe = _recipe(source, base, changes or [])
     resolution_px = recipe.dataset.resolution or identify_base(recipe.base_model).resolution_px
-    curated = curate_set(recipe.dataset, resolution_px)
+    with TerminalReporter().stage("looking at pictures") as progress:
+        curated = curate_set(recipe.dataset, resolution_px, progress=progress)
     if as_json:
         result(to_json(curated), (), as_json=True)
     else:

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
+from studio.bases.loading import no_progress_bars
 from studio.errors import BaseModelError
 from studio.evaluation.style_features import Floats
 
@@ -55,7 +56,8 @@ class ClipScorer:
                 f"no CLIP model with a tokenizer in {folder}; give a transformers CLIP folder "
                 "as evaluation.clip_model, or leave it empty"
             )
-        model = CLIPModel.from_pretrained(folder, local_files_only=True, torch_dtype=torch.float32)
+        with no_progress_bars():
+            model = CLIPModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
         tokenizer = CLIPTokenizer.from_pretrained(tokenizer_folder, local_files_only=True)
         return cls(model, tokenizer, **_pixel_statistics(folder))
 

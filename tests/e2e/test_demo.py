@@ -19,7 +19,7 @@ from studio.preview.settings import SamplingSettings
 
 pytestmark = pytest.mark.slow
 
-PROMPTS = ["flat icon, red apple", "flat icon, cat face"]
+PROMPTS = ["red apple", "cat face"]
 SAMPLING = SamplingSettings(num_inference_steps=10)
 
 
@@ -35,7 +35,7 @@ def test_prompt_following_falls_by_less_than_10_points(demo) -> None:
 
 def test_base_follows_prompts_well_above_chance_so_that_a_fall_could_show(demo) -> None:
     following = demo.report["following"]
-    assert following["base"]["top1"] > 3 * following["chance"]["top1"]
+    assert following["base"]["top1"] > 2 * following["chance"]["top1"]
 
 
 def test_every_stage_left_its_papers(demo) -> None:

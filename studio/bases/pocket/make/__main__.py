@@ -19,7 +19,7 @@ STAGES = {
     "vae": lambda: vae.train_autoencoder(WORK, steps=1300, batch_size=16),
     "clip": lambda: clip.train_clip(WORK, steps=620, batch_size=128),
     "encode": lambda: unet.encode_scenes(WORK),
-    "unet": lambda: unet.train_unet(WORK, steps=1300, batch_size=48),
+    "unet": lambda: unet.train_unet(WORK, steps=1250, batch_size=48),
     "export": lambda: export.export(WORK, WEIGHTS),
     "report": lambda: print(json.dumps(asdict(report.measure(WEIGHTS, SHEET)), indent=2)),
 }

@@ -70,5 +70,7 @@ def export(folder: Path, weights: Path) -> None:
     with atomic.replacing_folder(weights) as temporary:
         pipeline.save_pretrained(temporary)
         clip.half().save_pretrained(temporary / "clip")
+        for file in temporary.rglob("*.safetensors"):
+            file.chmod(0o644)  # they are written readable by their owner alone
         # pocket's widths are its own, so its family must be said.
         atomic.write_json(temporary / "pocket.json", {"version": VERSION, "family": "sd1"})

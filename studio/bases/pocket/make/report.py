@@ -26,12 +26,14 @@ from skimage.metrics import peak_signal_noise_ratio
 from studio.bases.pocket.make.glyphs import glyphs
 from studio.bases.pocket.make.scenes import Scene, random_scene, to_array
 from studio.bases.pocket.make.stage import rng_for
+from studio.evaluation.clip_scorer import ClipScorer
 
 SEED = 9
 PROMPTS = 200
 STEPS = 25
 GUIDANCE = 4.0
 TOP = 5
+TRIGGER = "flat icon"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class PocketReport:
         psnr_held_out_db: mean over ``held_out_glyphs`` scenes.
         retrieval_top5, retrieval_top1: share of ``prompts`` pictures, in [0, 1].
         chance_top5: what pictures drawn at random would reach.
+        text_top5, text_top5_behind_trigger: share of glyph names whose text has its glyph's picture
+            among the five nearest of all in CLIP space, bare and behind ``TRIGGER``.
     """
 
     psnr_held_out_db: float
@@ -49,6 +53,8 @@ class PocketReport:
     retrieval_top5: float
     retrieval_top1: float
     chance_top5: float
+    text_top5: float
+    text_top5_behind_trigger: float
     prompts: int
     glyphs: int
 
@@ -62,6 +68,7 @@ def measure(weights: Path, sheet: Path | None = None) -> PocketReport:
     chosen = sorted(rng_for(SEED, 0).choice(len(everything), PROMPTS, replace=False).tolist())
     names = [everything[i].name for i in chosen]
     pictures = draw(pipeline, names)
+    found = [text_finds_glyph(weights, prefix) for prefix in ("", f"{TRIGGER}, ")]
     references = np.stack([appearance(Scene(g).draw()) for g in everything])
     ranks = [rank(appearance(p), references, i) for p, i in zip(pictures, chosen, strict=True)]
     if sheet:
@@ -72,9 +79,22 @@ def measure(weights: Path, sheet: Path | None = None) -> PocketReport:
         retrieval_top5=float(np.mean([r < TOP for r in ranks])),
         retrieval_top1=float(np.mean([r < 1 for r in ranks])),
         chance_top5=round(TOP / len(everything), 4),
+        text_top5=found[0],
+        text_top5_behind_trigger=found[1],
         prompts=PROMPTS,
         glyphs=len(everything),
     )
+
+
+@torch.no_grad()
+def text_finds_glyph(weights: Path, prefix: str) -> float:
+    """Share of glyphs whose picture is among the five nearest, of all, to ``prefix`` + name."""
+    scorer = ClipScorer.load(weights / "clip")
+    pictures = scorer.embed_pictures([Scene(g).draw() for g in glyphs()])
+    texts = scorer.embed_texts([prefix + g.name for g in glyphs()])
+    similarity = texts @ pictures.T
+    better = (similarity > np.diag(similarity)[:, None]).sum(1)
+    return round(float((better < TOP).mean()), 3)
 
 
 @torch.no_grad()

@@ -24,6 +24,8 @@ from studio.bases.pocket.make.words import MAX_TOKENS
 SEED = 3
 SCENES_PER_GLYPH = 10
 CAPTION_DROPOUT = 0.1
+PLAIN_SHARE = 0.35  # of steps, on the glyph alone under its bare name
+TIMESTEP_POWER = 0.6  # below 1: more of the late timesteps, where the caption decides what is drawn
 
 
 def new_unet() -> UNet2DConditionModel:
@@ -123,22 +125,25 @@ def encode_scenes(folder: Path) -> None:
 
 
 def train_unet(folder: Path, steps: int, batch_size: int) -> None:
-    """v-prediction at uniform timesteps; a tenth of the captions empty, for guidance."""
+    """v-prediction, late timesteps preferred; a tenth of the captions empty, for guidance."""
     scenes = EncodedScenes(**load_file(folder / "scenes.safetensors"))
     torch.manual_seed(SEED)
     unet: Any = new_unet()
     scheduler = new_scheduler()
-    stage = Stage("unet", folder, unet, 2e-3, steps, ema_decay=0.998, muon=True)
+    stage = Stage("unet", folder, unet, 2e-3, steps, ema_decay=0.99, muon=True)
 
     def step_loss(step: int) -> torch.Tensor:
         rng = rng_for(SEED, step)
-        chosen = torch.from_numpy(rng.integers(0, len(scenes.latents), batch_size))
+        chosen = rng.integers(0, len(scenes.latents), batch_size)
+        plain = rng.random(batch_size) < PLAIN_SHARE
+        chosen[plain] -= chosen[plain] % SCENES_PER_GLYPH
         latents = scenes.latents[chosen]
         embeddings = scenes.embeddings[chosen].float()
         embeddings[torch.from_numpy(rng.random(batch_size) < CAPTION_DROPOUT)] = scenes.empty
         noise = torch.from_numpy(rng.standard_normal(latents.shape, np.float32))
         slots = (np.arange(batch_size) + rng.random(batch_size)) / batch_size  # stratified
-        timesteps = torch.from_numpy((slots * scheduler.config.num_train_timesteps).astype(int))
+        late = slots**TIMESTEP_POWER
+        timesteps = torch.from_numpy((late * scheduler.config.num_train_timesteps).astype(int))
         noisy_latents = scheduler.add_noise(latents, noise, timesteps)
         target = scheduler.get_velocity(latents, noise, timesteps)
         noisy_latents = noisy_latents.contiguous(memory_format=torch.channels_last)
