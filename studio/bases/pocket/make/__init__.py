@@ -1,6 +1,6 @@
 """How `pocket` was made: emoji glyphs in, a small Stable Diffusion out.
 
-Stages, each resumable, each in a file of its name: ``vae`` (autoencoder), ``clip`` (tokenizer, text
+Stages, each resumable: ``vae`` (autoencoder), ``clip`` and ``vision`` (tokenizer, text
 encoder and vision tower), ``encode`` and ``unet`` (the denoiser, on latents of the first and text of
 the second), ``export`` and ``report``. ``make pocket`` runs them in order.
 """

@@ -18,6 +18,7 @@ SHEET = Path(__file__).parents[1] / "contact_sheet.png"
 STAGES = {
     "vae": lambda: vae.train_autoencoder(WORK, steps=1300, batch_size=16),
     "clip": lambda: clip.train_clip(WORK, steps=620, batch_size=128),
+    "vision": lambda: clip.train_vision(WORK, steps=330, batch_size=96),
     "encode": lambda: unet.encode_scenes(WORK),
     "unet": lambda: unet.train_unet(WORK, steps=1250, batch_size=48),
     "export": lambda: export.export(WORK, WEIGHTS),

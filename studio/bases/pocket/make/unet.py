@@ -65,7 +65,7 @@ def load_vae(folder: Path) -> AutoencoderKL:
 def load_clip(folder: Path) -> tuple[CLIPModel, CLIPTokenizer]:
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
     clip = new_clip(tokenizer)
-    clip.load_state_dict(torch.load(folder / "clip.pt", weights_only=True)["ema"])
+    clip.load_state_dict(torch.load(folder / "vision.pt", weights_only=True)["ema"])
     return clip.requires_grad_(False).eval(), tokenizer
 
 
