@@ -43,7 +43,7 @@ def idle_cores() -> int:
     """Physical cores that nothing else keeps busy at the moment, at least one.
 
     torch's threads wait for each other at every layer, so one that shares its core with another
-    process holds up all: two threads beside a busy process were measured 18 times slower than one.
+    process holds up all: two threads beside a busy process are far slower than one.
     """
     cores = psutil.cpu_count(logical=False) or 1
     busy = psutil.cpu_percent(interval=0.3) / 100 * (psutil.cpu_count() or 1)

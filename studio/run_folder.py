@@ -71,6 +71,7 @@ class RunFolder:
         self.status_path = path / "status.json"
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
+        self.preview_path = self.samples / "preview.png"
         self.adapter = path / "adapter"
         self.report_path = path / "report.json"
 
@@ -128,12 +129,6 @@ class RunFolder:
             RecipeError: it was changed by hand and is no recipe any more.
         """
         return load_recipe(self.lock_path if self.lock_path.is_file() else self.recipe_path)
-
-    def checkpoint(self, step: int) -> Path:
-        return self.checkpoints / f"step-{step:06d}"
-
-    def latest_checkpoint(self) -> Path | None:
-        return max(self.checkpoints.glob("step-*"), key=lambda p: p.name, default=None)
 
     def adapter_files(self) -> list[Path]:
         """The exported files, by name."""

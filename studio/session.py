@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from studio import atomic
 from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.adapters.export import export
 from studio.bases.base_model import BaseModel
@@ -119,8 +120,8 @@ class Session:
                 sampling,
                 progress=progress,
             )
-        save_grid(comparison, self._grid)
-        self.reporter.note(f"preview: {self._grid}")
+        save_grid(comparison, self.folder.preview_path)
+        self.reporter.note(f"preview: {self.folder.preview_path}")
 
     def evaluate(self) -> None:
         """Measure the exported file against the clean base, where pictures were held out to do it with."""
@@ -137,17 +138,13 @@ class Session:
                 trigger=self.recipe.dataset.trigger,
                 progress=progress,
             )
-        page = write_report(report, self.folder.path, self._grid)
+        page = write_report(report, self.folder.path, self.folder.preview_path)
         self.folder.events.append("evaluated", verdict=report.verdict)
         self.reporter.note(f"{report.verdict}\nreport: {page}")
 
     @property
     def _exported(self) -> Path:
         return self.folder.adapter_files()[0]
-
-    @property
-    def _grid(self) -> Path:
-        return self.folder.samples / "preview.png"
 
     def _load_base(self) -> BaseModel:
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -182,9 +179,9 @@ class Session:
         with applied(adapter, base, sampling.strength):
             pictures = sample(base, prompts, sampling.seeds[:1], sampling)
         folder = self.folder.samples / f"step-{step:06d}"
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, picture in enumerate(pictures):
-            picture.save(folder / f"{number:02d}.png")
+        with atomic.replacing_folder(folder) as temporary:
+            for number, picture in enumerate(pictures):
+                picture.save(temporary / f"{number:02d}.png")
 
     def _prompts(self, count: int) -> list[str]:
         measured_on = self.held_out if self.held_out.kept else self.training

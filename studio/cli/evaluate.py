@@ -37,6 +37,7 @@ def evaluate(
         sampling=recipe.sampling,
         trigger=recipe.dataset.trigger,
     )
-    page = write_report(report, folder.path)
+    grid = folder.preview_path if folder.preview_path.is_file() else None
+    page = write_report(report, folder.path, grid)
     lines = [report.verdict, f"report   {page}"]
     result(report.to_json(), lines, as_json=as_json)

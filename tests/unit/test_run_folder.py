@@ -105,13 +105,8 @@ def test_a_spoilt_recipe_is_an_error_of_the_recipe_but_no_end_of_the_list(
     assert (summary.name, summary.kind) == ("demo", "?")
 
 
-def test_checkpoints_and_adapters_by_name(run: RunFolder) -> None:
-    assert run.latest_checkpoint() is None
+def test_adapters_by_name(run: RunFolder) -> None:
     assert run.adapter_files() == []
-    for step in (5, 100, 20):
-        run.checkpoint(step).mkdir(parents=True)
-    assert run.checkpoint(100).name == "step-000100"
-    assert run.latest_checkpoint() == run.checkpoint(100)
     run.adapter.mkdir()
     for name in ("b.safetensors", "a.safetensors", "notes.txt"):
         (run.adapter / name).write_text("")
