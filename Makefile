@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  := 2.13.0
 THREADS ?=
+HANDS  := @iconify-json/fluent-emoji-flat@1.2.6 @iconify-json/fluent-emoji-high-contrast@1.2.6 @iconify-json/emojione@1.2.3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint pocket pocket-report clean
@@ -23,15 +24,17 @@ demo: setup  ## curate, train a LoRA on the shipped base, export, verify, draw: 
 	$(BIN)/studio demo
 
 test: setup lint  ## everything CI runs
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope tests/architecture tests/contract tests/unit
+	$(BIN)/python -m pytest -q tests/e2e
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-pocket: setup  ## train the shipped base model anew, resumable (needs Debian's fonts-noto-color-emoji, unicode-data, unicode-cldr-core)
+pocket: setup  ## train the shipped base model anew, resumable (needs npm and Debian's fonts-noto-color-emoji, unicode-data, unicode-cldr-core)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[make]'
+	mkdir -p build/pocket/hands && cd build/pocket/hands && npm pack --silent $(HANDS)
 	$(BIN)/python -m studio.bases.pocket.make all
 
 pocket-report: setup  ## measure the shipped base model

@@ -10,17 +10,18 @@ from typing import Annotated
 import torch
 import typer
 
-from studio.bases.pocket.make import clip, export, report, unet, vae
+from studio.bases.pocket.make import encode, export, hands, report, text, unet, vae, vision
 
 WORK = Path("build/pocket")
 WEIGHTS = Path(__file__).parents[1] / "weights"
 SHEET = Path(__file__).parents[1] / "contact_sheet.png"
 STAGES = {
     "vae": lambda: vae.train_autoencoder(WORK, steps=1300, batch_size=16),
-    "clip": lambda: clip.train_clip(WORK, steps=620, batch_size=128),
-    "vision": lambda: clip.train_vision(WORK, steps=330, batch_size=96),
-    "encode": lambda: unet.encode_scenes(WORK),
-    "unet": lambda: unet.train_unet(WORK, steps=1250, batch_size=48),
+    "encode": lambda: encode.encode_scenes(WORK),
+    "text": lambda: text.train_text(WORK, steps=1200, batch_size=128),
+    "unet": lambda: unet.train_unet(WORK, steps=2500, batch_size=32),
+    "hands": lambda: hands.draw_hands(WORK),
+    "vision": lambda: vision.train_vision(WORK, steps=600, batch_size=96),
     "export": lambda: export.export(WORK, WEIGHTS),
     "report": lambda: print(json.dumps(asdict(report.measure(WEIGHTS, SHEET)), indent=2)),
 }

@@ -7,24 +7,18 @@ from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import (
     StableDiffusionPipeline,
 )
 from safetensors.torch import load_file
-from transformers import CLIPTextConfig, CLIPTextModel
 
 from studio import atomic
-from studio.bases.pocket.make.unet import load_clip, load_vae, new_scheduler, new_unet
+from studio.bases.pocket.make.text import load_text_encoder
+from studio.bases.pocket.make.unet import load_unet, new_scheduler
+from studio.bases.pocket.make.vae import load_vae
+from studio.bases.pocket.make.vision import load_clip
 
 VERSION = 0
-
-
-def trained_unet(folder: Path) -> UNet2DConditionModel:
-    """The U-Net with its averaged weights."""
-    unet = new_unet()
-    unet.load_state_dict(torch.load(folder / "unet.pt", weights_only=True)["ema"])
-    return unet.requires_grad_(False).eval()
 
 
 def standardised_vae(folder: Path) -> AutoencoderKL:
@@ -49,18 +43,13 @@ def standardised_vae(folder: Path) -> AutoencoderKL:
 
 def export(folder: Path, weights: Path) -> None:
     """Write ``weights`` (a diffusers folder, plus ``clip/``) whole or not at all."""
-    clip, tokenizer = load_clip(folder)
-    text_encoder = CLIPTextModel(CLIPTextConfig.from_dict(clip.config.to_dict()["text_config"]))
-    prefix = "text_model."
-    state = {
-        k.removeprefix(prefix): v for k, v in clip.state_dict().items() if k.startswith(prefix)
-    }
-    text_encoder.load_state_dict(state)
+    text_encoder, tokenizer = load_text_encoder(folder)
+    clip, _ = load_clip(folder)
     parts: dict[str, Any] = {
         "vae": standardised_vae(folder),
         "text_encoder": text_encoder,
         "tokenizer": tokenizer,
-        "unet": trained_unet(folder),
+        "unet": load_unet(folder),
         "scheduler": new_scheduler(),
         "safety_checker": None,
         "feature_extractor": None,

@@ -30,6 +30,13 @@ PLACES = {
     "at the top": (0.5, 0.3),
     "at the bottom": (0.5, 0.7),
 }
+LOOKS = (
+    "flat", "pixel", "sketchy", "soft", "glossy", "painted", "retro", "neon", "paper", "clay", "ink",
+    "simple", "old", "modern", "tiny", "rough", "folk", "vector", "chalk", "watercolor",
+)  # fmt: skip
+MEDIA = ("icon", "style", "picture", "drawing", "photo", "sticker", "art", "painting", "print")
+OPENING_SHARE = 0.4
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,31 @@ class Scene:
         if isinstance(self.background, str) and (self.background != "white" or rng.random() < 0.2):
             text += f", {self.background} background"
         return text
+
+
+def with_opening(caption: str, rng: np.random.Generator) -> str:
+    """At times other words before the caption: a look, a sentence's beginning, a word of no meaning.
+
+    Users put triggers there, and a text encoder that always met the name first would read the trigger
+    for it.
+    """
+    if rng.random() >= OPENING_SHARE:
+        return caption
+    look, medium = LOOKS[rng.integers(len(LOOKS))], MEDIA[rng.integers(len(MEDIA))]
+    trigger = "".join(rng.choice(list(LETTERS), rng.integers(3, 6)))
+    openings = (
+        f"{look} {medium}, ",
+        f"{look} {medium} of ",
+        f"a {medium} of ",
+        f"a {medium} of a ",
+        f"a {look} {medium} of a ",
+        "a ",
+        f"{trigger}, ",
+        f"{trigger} ",
+        f"{trigger} {medium}, ",
+        f"a {medium} of {trigger} ",
+    )
+    return openings[rng.integers(len(openings))] + caption
 
 
 def random_scene(glyph: Glyph, rng: np.random.Generator) -> Scene:

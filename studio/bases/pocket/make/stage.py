@@ -54,7 +54,7 @@ class Stage:
         self.path = folder / f"{name}.pt"
         self.step = 0
         self.trained = [p for p in module.parameters() if p.requires_grad]
-        self.optimizers = _optimizers(self.trained, learning_rate, muon, weight_decay)
+        self.optimizers = _optimizers(module, learning_rate, muon, weight_decay)
         self.ema_decay = ema_decay
         self.ema = {k: v.detach().clone() for k, v in module.state_dict().items()}
         if self.path.exists():
@@ -118,10 +118,15 @@ class Stage:
 
 
 def _optimizers(
-    trained: list[nn.Parameter], learning_rate: float, muon: bool, weight_decay: float
+    module: nn.Module, learning_rate: float, muon: bool, weight_decay: float
 ) -> list[torch.optim.Optimizer]:
-    """AdamW; or Muon for matrices and kernels and AdamW for the rest."""
-    matrices = [p for p in trained if muon and p.ndim >= 2]
-    rest = [p for p in trained if not (muon and p.ndim >= 2)]
+    """AdamW; or Muon for matrices and kernels and AdamW for the rest, tables of embeddings included,
+    whose rows are seen too seldom to be orthogonalised together.
+    """
+    tables = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
+    trained = [p for p in module.parameters() if p.requires_grad]
+    matrices = [p for p in trained if muon and p.ndim >= 2 and id(p) not in tables]
+    chosen = {id(p) for p in matrices}
+    rest = [p for p in trained if id(p) not in chosen]
     adamw = torch.optim.AdamW(rest, learning_rate, betas=(0.9, 0.99), weight_decay=weight_decay)
     return [adamw, Muon(matrices, learning_rate)] if matrices else [adamw]

@@ -31,6 +31,13 @@ def new_vae() -> AutoencoderKL:
     ).to(memory_format=torch.channels_last)
 
 
+def load_vae(folder: Path) -> AutoencoderKL:
+    """The trained autoencoder, averaged weights, frozen."""
+    vae = new_vae()
+    vae.load_state_dict(torch.load(folder / "vae.pt", weights_only=True)["ema"])
+    return vae.requires_grad_(False).eval()
+
+
 def train_autoencoder(folder: Path, steps: int, batch_size: int) -> None:
     """Both halves on random crops: mean squared error plus a small KL term."""
     torch.manual_seed(SEED)
