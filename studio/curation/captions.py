@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from studio.curation.scan import Scan
 
 @dataclass(frozen=True)
 class Caption:
-    """A picture's text, whitespace made single spaces.
+    """A picture's text, whitespace made single spaces (line ends too, unless lines are kept).
 
     Attributes:
         findings: remarks on where it came from, e.g. an odd encoding.
@@ -25,12 +26,15 @@ class Caption:
     findings: tuple[Finding, ...] = ()
 
 
-def read_captions(scan: Scan) -> tuple[dict[str, Caption], list[Finding]]:
+def read_captions(
+    scan: Scan, *, keep_lines: bool = False
+) -> tuple[dict[str, Caption], list[Finding]]:
     """Captions by picture name, and what is to be said of the metadata files.
 
     A .txt file comes before a metadata line, that before the file name. An empty .txt file is an
-    empty caption: someone wanted it so.
+    empty caption: someone wanted it so. With ``keep_lines`` a text of several lines stays one.
     """
+    tidied = tidy_lines if keep_lines else tidy
     texts, findings = read_metadata(scan)
     composed = {unicodedata.normalize("NFC", name): text for name, text in texts.items()}
     captions = {}
@@ -38,9 +42,9 @@ def read_captions(scan: Scan) -> tuple[dict[str, Caption], list[Finding]]:
         stem = name.rpartition(".")[0]
         from_metadata = composed.get(unicodedata.normalize("NFC", name))
         if stem in scan.texts:
-            captions[name] = _from_txt(scan.source / scan.texts[stem])
+            captions[name] = _from_txt(scan.source / scan.texts[stem], tidied)
         elif from_metadata is not None:
-            captions[name] = Caption(tidy(from_metadata), "metadata")
+            captions[name] = Caption(tidied(from_metadata), "metadata")
         else:
             text = caption_from_name(stem.rpartition("/")[2])
             captions[name] = Caption(text, "file_name" if text else "none")
@@ -53,7 +57,12 @@ def tidy(text: str) -> str:
     return "".join(c for c in words if unicodedata.category(c) not in {"Cc", "Cs"})
 
 
-def _from_txt(path: Path) -> Caption:
+def tidy_lines(text: str) -> str:
+    """Each line tidied; empty ones dropped."""
+    return "\n".join(line for line in map(tidy, text.splitlines()) if line)
+
+
+def _from_txt(path: Path, tidied: Callable[[str], str]) -> Caption:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -61,9 +70,9 @@ def _from_txt(path: Path) -> Caption:
         return Caption("", "none", (Finding("caption_file", "warn", 1, 0, message),))
     text, is_utf8 = decode_text(content)
     if is_utf8:
-        return Caption(tidy(text), "txt")
+        return Caption(tidied(text), "txt")
     message = f"{path.name} is not UTF-8 and was read as Latin-1; check accents and umlauts"
-    return Caption(tidy(text), "txt", (Finding("caption_encoding", "info", 1, 0, message),))
+    return Caption(tidied(text), "txt", (Finding("caption_encoding", "info", 1, 0, message),))
 
 
 def decode_text(content: bytes) -> tuple[str, bool]:

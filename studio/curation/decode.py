@@ -46,6 +46,7 @@ class Decoded:
 
     Attributes:
         image: mode RGB, upright, transparency laid on white.
+        alpha: mode L, upright, 255 where the picture is solid; None where all of it is.
         digest: SHA-256 of the file's bytes.
         frames: how many the file holds; only the first is used.
     """
@@ -53,6 +54,7 @@ class Decoded:
     image: Image.Image
     digest: str
     frames: int
+    alpha: Image.Image | None = None
 
 
 def open_rgb(path: Path) -> Image.Image:
@@ -64,10 +66,23 @@ def open_rgb(path: Path) -> Image.Image:
     Raises:
         DatasetError: the file is missing, damaged, no picture, or larger than 100 megapixels.
     """
+    return _opened(path).image
+
+
+def open_alpha(path: Path) -> Image.Image | None:
+    """What `open_rgb` laid on white, as a gray picture: 255 where solid; None without transparency.
+
+    Raises:
+        DatasetError: as `open_rgb`.
+    """
+    return _opened(path).alpha
+
+
+def _opened(path: Path) -> Decoded:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return decode(path).image
+            return decode(path)
         except UnreadableError as error:
             raise DatasetError(f"{path} cannot be used: {error}; remove or replace it") from error
 
@@ -98,7 +113,8 @@ def _decode(file: BinaryIO, digest: str) -> Decoded:
             # A JPEG of several parts (MPO, from phones and 3D cameras) is a still picture.
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             image.load()
-            return Decoded(_rgb(_upright(image)), digest, frames)
+            rgb, alpha = _rgb_and_alpha(_upright(image))
+            return Decoded(rgb, digest, frames, alpha)
     except UnreadableError:
         raise
     except Image.DecompressionBombError as error:
@@ -132,14 +148,14 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     if image.mode.startswith(("I", "F")):
         image = _eight_bit(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(ground, image).convert("RGB")
-    return image.convert("RGB")
+        return Image.alpha_composite(ground, image).convert("RGB"), image.getchannel("A")
+    return image.convert("RGB"), None
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -47,7 +47,8 @@ class Picture:
         name: path below the source folder, with forward slashes; never an absolute path.
         digest: SHA-256 of the file's bytes, hexadecimal; empty where the file could not be read.
         width_px, height_px: after EXIF orientation; 0 where the picture could not be decoded.
-        caption: the text to train with, trigger word not yet added.
+        caption: the text to train with, trigger word not yet added; of several lines where one of
+            them is drawn at each showing.
         caption_source: ``txt``, ``metadata``, ``file_name`` or ``none``.
         findings: what the checks say of it.
         kept: whether it goes into training.

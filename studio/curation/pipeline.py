@@ -37,7 +37,7 @@ def curate(
     """
     found = scan(Path(settings.source).expanduser())
     by_hand = decisions(settings.curation, found.pictures)
-    captions, caption_findings = read_captions(found)
+    captions, caption_findings = read_captions(found, keep_lines=settings.caption.draw_line)
     checks = checks_for(settings, resolution_px)
     views = look(found, captions, checks.all, resolution_px, by_hand.keep, progress=progress)
     remarks = {n: (*captions[n].findings, *by_hand.findings(n)) for n in found.pictures}

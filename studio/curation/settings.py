@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from studio.settings import Section
 
@@ -41,6 +43,41 @@ class CurationSettings(Section):
     """Pictures to leave out whatever the checks say, by name below the source folder."""
 
 
+class CaptionSettings(Section):
+    """What happens to a caption each time it is shown. All of it is off until asked for."""
+
+    prefix: str = ""
+    """Text put before every caption, with a blank between."""
+
+    suffix: str = ""
+    """Text put after every caption, with a blank between unless it begins with a comma or the like."""
+
+    draw_line: bool = False
+    """Take the lines of a caption file for alternatives and draw one at each showing. Off: all lines
+    are one text."""
+
+    wildcards: bool = False
+    """Draw one of the alternatives of ``{red|blue|}`` at each showing. Off: braces are read as they
+    stand."""
+
+    tag_separator: str = Field(",", min_length=1)
+    """What stands between the tags of a caption."""
+
+    shuffle_tags: bool = False
+    """Show the tags in another order each time, so that none is tied to its place."""
+
+    keep_tokens: int = Field(0, ge=0)
+    """How many tags at the beginning are neither shuffled nor dropped. Usual: 1 with a trigger."""
+
+    keep_tokens_separator: str = ""
+    """A mark such as ``|||`` in captions: the tags before it stay where they are, as do those after a
+    second one. It takes the place of ``keep_tokens`` in captions that hold it."""
+
+    tag_dropout: float = Field(0.0, ge=0.0, le=1.0)
+    """Chance of leaving out each tag at each showing. Kept tags and those with the trigger always
+    stay. Usual: 0 to 0.2."""
+
+
 class DatasetSettings(Section):
     """The pictures to learn from."""
 
@@ -62,6 +99,25 @@ class DatasetSettings(Section):
     """Chance of mirroring a picture left to right in a step. Leave at 0 for faces, text and
     characters."""
 
+    crop: Literal["centre", "random"] = "centre"
+    """Which part of a picture that is longer than its bucket is learned from: the middle, or several
+    parts in turn."""
+
+    crops_per_image: int = Field(4, ge=1, le=64)
+    """How many parts of a picture are cached with ``crop: random``, spread evenly; one is drawn at
+    each showing."""
+
+    mask: Literal["none", "alpha", "folder"] = "none"
+    """Where the picture is learned from: everywhere, where it is not transparent, or where the mask of
+    the same name in ``mask_folder`` is white. Goes with ``loss.masked_loss``."""
+
+    mask_folder: str = ""
+    """Folder with a mask for each picture: same name, any picture format, same size; white is learned,
+    black is not."""
+
+    caption: CaptionSettings = CaptionSettings()
+    """What happens to captions each time they are shown."""
+
     caption_dropout: float = Field(0.1, ge=0.0, le=1.0)
     """Chance of training a step on an empty caption, so that guidance keeps working. Usual: 0.05 to
     0.2."""
@@ -72,3 +128,16 @@ class DatasetSettings(Section):
 
     curation: CurationSettings = CurationSettings()
     """Limits of the checks on the set."""
+
+    @model_validator(mode="after")
+    def _mask_folder_with_its_setting(self) -> Self:
+        if self.mask == "folder" and not self.mask_folder.strip():
+            raise ValueError(
+                'mask is "folder" but mask_folder is empty; name the folder of the masks'
+            )
+        if self.mask != "folder" and self.mask_folder.strip():
+            raise ValueError(
+                f'mask_folder is "{self.mask_folder}" but mask is "{self.mask}"; '
+                'set mask to "folder", or leave mask_folder out'
+            )
+        return self

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from studio.examples.conditioning import Conditioning
+
 
 @dataclass
 class Batch:
@@ -13,19 +15,27 @@ class Batch:
 
     Attributes:
         latents: (batch, 4, height/8, width/8), scaled by the VAE's scaling factor, fp32.
-        encoder_hidden_states: (batch, tokens, width); None where the trainer encodes text itself.
+        conditioning: the captions, encoded; None where they must be encoded in the step.
         captions: the texts, after caption dropout.
         items: each example's index in the trainer's list.
         views: how often each example had been seen before in this run.
         weights: (batch,) factors on the loss, fp32.
+        masks: (batch, 1, height/8, width/8) in [0, 1], how much each place counts; None: all alike.
+        time_ids: (batch, 6) original height and width, crop's top and left, target height and width,
+            in pixels; read by SDXL only.
+        prior: class examples of the same size, to hold the base to what it knows; their items count
+            on from the last of the ordinary examples, so that no address is taken twice.
     """
 
     latents: Tensor
-    encoder_hidden_states: Tensor | None
+    conditioning: Conditioning | None
     captions: list[str]
     items: list[int]
     views: list[int]
     weights: Tensor
+    masks: Tensor | None = None
+    time_ids: Tensor | None = None
+    prior: Batch | None = None
 
     @property
     def addresses(self) -> list[tuple[int, int]]:

@@ -4,21 +4,45 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from studio.bases.base_model import BaseModel
-from studio.curation.settings import DatasetSettings
+from studio.curation.settings import CaptionSettings, DatasetSettings
 from studio.errors import DatasetError
 from studio.examples.buckets import Bucket, choose_bucket, make_buckets
+from studio.examples.caption_pipeline import CaptionPipeline
+from studio.examples.conditioning import Conditioning
 from studio.examples.example import Example
+from studio.examples.framing import Framing, crops
 from studio.examples.latent_cache import LatentCache, LatentMoments
+from studio.examples.masks import MaskSource
+from studio.examples.preparation import mask_values
 from studio.examples.text_cache import TextCache
+from studio.training.randomness import RandomStreams
 
 Progress = Callable[[int, int], None]
 """Called with (pictures done, pictures in all)."""
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """One way in which a picture is shown: one crop of it, mirrored or not.
+
+    Attributes:
+        framing: which.
+        moments: its latents.
+        time_ids: (6,) SDXL's size and crop conditioning, fp32; see `Framing.time_ids`.
+        mask: (1, height/8, width/8) in [0, 1]; None where the recipe uses none.
+    """
+
+    framing: Framing
+    moments: LatentMoments
+    time_ids: Tensor
+    mask: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -28,31 +52,36 @@ class EncodedExamples:
     Attributes:
         examples: as the trainer gave them; an index into them is an *item*.
         buckets: each example's bucket.
-        moments: each example's latents as they are.
-        flipped_moments: those of the mirrored pictures; empty where none are mirrored.
-        hidden_states: (tokens, width) by caption, the empty one included; None where the trainer
-            encodes text in every step.
-        flip_probability, caption_dropout: chances of a mirrored picture and of an empty caption.
+        renditions: each example's crops, as they are and, where the recipe mirrors, mirrored.
+        conditionings: by caption, the empty one included, each a batch of one; None where text is
+            encoded in every step: the trainer changes how, or captions vary too much to be kept.
+        captions: what captions become at each showing.
+        flip_probability: chance of a mirrored picture.
         scaling_factor: the VAE's.
     """
 
     examples: Sequence[Example]
     buckets: Sequence[Bucket]
-    moments: Sequence[LatentMoments]
-    flipped_moments: Sequence[LatentMoments]
-    hidden_states: dict[str, Tensor] | None
+    renditions: Sequence[Sequence[Rendition]]
+    conditionings: dict[str, Conditioning] | None
+    captions: CaptionPipeline
     flip_probability: float
-    caption_dropout: float
     scaling_factor: float
 
     @property
     def digest(self) -> str:
-        """SHA-256 over pictures, captions, weights and buckets in order: what a resumed run must find."""
+        """SHA-256 over what a resumed run must find, in order: pictures, captions, weights, buckets,
+        crops and masks. What captions become is the recipe's, which has a digest of its own.
+        """
         digest = hashlib.sha256()
-        for example, bucket in zip(self.examples, self.buckets, strict=True):
+        for item, (example, bucket) in enumerate(zip(self.examples, self.buckets, strict=True)):
             size = f"{bucket.width_px}x{bucket.height_px}"
             digest.update(f"{example.digest} {size} {example.weight} ".encode())
             digest.update(f"{example.caption}\n".encode())
+            for rendition in self.renditions[item]:
+                digest.update(f"{rendition.framing.place}\n".encode())
+                if rendition.mask is not None:
+                    digest.update(rendition.mask.numpy().tobytes())
         return digest.hexdigest()
 
 
@@ -63,45 +92,96 @@ def encode_examples(
     cache_folder: Path,
     *,
     encode_text: bool,
+    seed: int = 0,
     progress: Progress | None = None,
 ) -> EncodedExamples:
-    """Put every example into its bucket and through VAE and text encoder, by way of the caches.
+    """Put every example into its bucket and through VAE and text encoders, by way of the caches.
+
+    Text is encoded here where each caption becomes one text or a few: as it is, by its lines and
+    wildcards (`CaptionPipeline.variants`). Where one becomes too many, as shuffled and dropped tags
+    do, batches carry captions only and all text is encoded in the step.
 
     Args:
         cache_folder: holds ``latents/`` and ``text/``; may be shared by any number of runs.
         encode_text: False where the trainer encodes text in every step.
+        seed: the run's, from which random crops are drawn.
 
     Raises:
-        DatasetError: there is no example, or a picture cannot be read.
+        DatasetError: there is no example, or a picture or mask cannot be read.
     """
     if not examples:
         raise DatasetError(f"{settings.source} has no picture to train on; see curation's report")
     available = make_buckets(settings.resolution or base.resolution_px, settings.max_aspect_ratio)
     buckets = [choose_bucket(e.width_px, e.height_px, available) for e in examples]
-    latent_cache = LatentCache(base, cache_folder / "latents")
-    moments: list[LatentMoments] = []
-    flipped_moments: list[LatentMoments] = []
+    pictures = _PictureEncoder(base, settings, cache_folder, RandomStreams(seed))
+    captions = CaptionPipeline(settings.caption, settings.caption_dropout, settings.trigger)
+    renditions: list[list[Rendition]] = []
     for done, (example, bucket) in enumerate(zip(examples, buckets, strict=True), start=1):
-        moments.append(latent_cache.moments(example, bucket, flipped=False))
-        if settings.flip_probability > 0:
-            flipped_moments.append(latent_cache.moments(example, bucket, flipped=True))
+        renditions.append(pictures.renditions(example, bucket))
         if progress is not None:
             progress(done, len(examples))
     return EncodedExamples(
         examples=examples,
         buckets=buckets,
-        moments=moments,
-        flipped_moments=flipped_moments,
-        hidden_states=_encode_captions(examples, base, cache_folder) if encode_text else None,
+        renditions=renditions,
+        conditionings=_conditionings(examples, captions, base, cache_folder)
+        if encode_text
+        else None,
+        captions=captions,
         flip_probability=settings.flip_probability,
-        caption_dropout=settings.caption_dropout,
         scaling_factor=base.vae.config["scaling_factor"],
     )
 
 
-def _encode_captions(
-    examples: Sequence[Example], base: BaseModel, cache_folder: Path
-) -> dict[str, Tensor]:
+def prior_settings(settings: DatasetSettings) -> DatasetSettings:
+    """How prior examples are encoded: as the set's own, but whole and with their captions as they are,
+    for masks, triggers and tags are of the set.
+    """
+    own = {"caption": CaptionSettings(), "trigger": "", "mask": "none", "mask_folder": ""}
+    return settings.model_copy(update=own)
+
+
+class _PictureEncoder:
+    """Pictures and their masks, in every framing that the recipe asks for."""
+
+    def __init__(
+        self,
+        base: BaseModel,
+        settings: DatasetSettings,
+        cache_folder: Path,
+        streams: RandomStreams,
+    ) -> None:
+        self._settings = settings
+        self._streams = streams
+        self._latents = LatentCache(base, cache_folder / "latents")
+        self._masks = MaskSource(settings)
+
+    def renditions(self, example: Example, bucket: Bucket) -> list[Rendition]:
+        framings = crops(example, bucket, self._settings, self._streams)
+        if self._settings.flip_probability > 0:
+            framings += [replace(framing, flipped=True) for framing in framings]
+        size_px = (example.width_px, example.height_px)
+        mask = self._masks.mask(example.path, size_px)
+        masked = self._settings.mask != "none"
+        return [
+            Rendition(
+                framing=framing,
+                moments=self._latents.moments(example, bucket, framing),
+                time_ids=torch.tensor(framing.time_ids(*size_px, bucket), dtype=torch.float32),
+                mask=mask_values(mask, bucket, framing) if masked else None,
+            )
+            for framing in framings
+        ]
+
+
+def _conditionings(
+    examples: Sequence[Example], captions: CaptionPipeline, base: BaseModel, cache_folder: Path
+) -> dict[str, Conditioning] | None:
+    texts = {""}
+    for example in examples:
+        variants = captions.variants(example.caption)
+        if variants is None:
+            return None
+        texts.update(variants)
     cache = TextCache(base, cache_folder / "text")
-    captions = sorted({"", *(e.caption for e in examples)})
-    return {caption: cache.hidden_states(caption) for caption in captions}
+    return {text: cache.conditioning(text) for text in sorted(texts)}

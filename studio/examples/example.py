@@ -44,7 +44,14 @@ def default_examples(curated: CuratedSet, trigger: str) -> Sequence[Example]:
 
 
 def with_trigger(caption: str, trigger: str) -> str:
-    """``trigger, caption``; a caption that holds the trigger already is left as it is."""
-    if not trigger or trigger.lower() in caption.lower():
-        return caption
-    return f"{trigger}, {caption}" if caption else trigger
+    """``trigger, caption``; a caption that holds the trigger already is left as it is.
+
+    Of a caption of several lines each is one of its own.
+    """
+    return "\n".join(_line_with_trigger(line, trigger) for line in caption.split("\n"))
+
+
+def _line_with_trigger(line: str, trigger: str) -> str:
+    if not trigger or trigger.lower() in line.lower():
+        return line
+    return f"{trigger}, {line}" if line else trigger

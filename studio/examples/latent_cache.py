@@ -12,10 +12,11 @@ from torch import Tensor
 from studio.bases.base_model import BaseModel
 from studio.examples.buckets import Bucket
 from studio.examples.example import Example
+from studio.examples.framing import Framing
 from studio.examples.preparation import pixel_values
 from studio.examples.tensor_store import TensorStore, module_digest
 
-_PREPARATION = "lanczos-cover-centre-1"
+_SCALING, _VERSION = "lanczos-cover", 1
 
 
 @dataclass(frozen=True)
@@ -35,23 +36,23 @@ class LatentMoments:
 
 
 class LatentCache:
-    """Moments by (picture, bucket, mirrored or not, VAE), in a folder; what is missing is encoded."""
+    """Moments by (picture, bucket, framing, VAE), in a folder; what is missing is encoded."""
 
     def __init__(self, base: BaseModel, folder: Path) -> None:
         self._vae = base.vae
         self._vae_digest = module_digest(base.vae)
         self._store = TensorStore(folder)
 
-    def moments(self, example: Example, bucket: Bucket, *, flipped: bool) -> LatentMoments:
+    def moments(self, example: Example, bucket: Bucket, framing: Framing) -> LatentMoments:
         """From the cache, or encoded and kept; fp32 on the CPU.
 
         Raises:
             DatasetError: the picture cannot be read.
         """
-        key = self._key(example, bucket, flipped)
+        key = self._key(example, bucket, framing)
         tensors = self._store.load(key)
         if tensors is None:
-            tensors = self._encode(pixel_values(example.path, bucket, flipped=flipped))
+            tensors = self._encode(pixel_values(example.path, bucket, framing))
             self._store.save(key, tensors)
         return LatentMoments(tensors["mean"], tensors["std"])
 
@@ -65,8 +66,9 @@ class LatentCache:
             "std": posterior.std[0].float().cpu().contiguous(),
         }
 
-    def _key(self, example: Example, bucket: Bucket, flipped: bool) -> str:
+    def _key(self, example: Example, bucket: Bucket, framing: Framing) -> str:
+        preparation = f"{_SCALING}-{framing.place}-{_VERSION}"
         size = f"{bucket.width_px}x{bucket.height_px}"
-        side = "flipped" if flipped else "as-is"
-        address = "/".join((_PREPARATION, example.digest, size, side, self._vae_digest))
+        side = "flipped" if framing.flipped else "as-is"
+        address = "/".join((preparation, example.digest, size, side, self._vae_digest))
         return hashlib.sha256(address.encode()).hexdigest()

@@ -30,13 +30,23 @@ class ExampleOrder:
     where a batch ends, so no batch is short. Over a *cycle* of as many batches as there are examples,
     a bucket of n examples makes n batches, which is ``batch_size`` epochs of each. Within a cycle the
     buckets take turns in proportion, so a run that ends early has favoured none by more than a batch.
+
+    Items are counted from ``first_item``: an order beside another one begins where that one's end, and
+    so shares no draw with it.
     """
 
-    def __init__(self, buckets: Sequence[Bucket], batch_size: int, streams: RandomStreams) -> None:
+    def __init__(
+        self,
+        buckets: Sequence[Bucket],
+        batch_size: int,
+        streams: RandomStreams,
+        first_item: int = 0,
+    ) -> None:
         self._batch_size = batch_size
         self._streams = streams
+        self._first_item = first_item
         self._items: dict[Bucket, list[int]] = {}
-        for item, bucket in enumerate(buckets):
+        for item, bucket in enumerate(buckets, start=first_item):
             self._items.setdefault(bucket, []).append(item)
         self._num_examples = len(buckets)
 
@@ -51,7 +61,7 @@ class ExampleOrder:
         """A cycle's batches as (bucket, its how-manieth): evenly spread, from a random offset."""
         timetable = []
         for index, (bucket, items) in enumerate(sorted(self._items.items())):
-            offset = self._streams.uniform("bucket_offset", cycle, index)
+            offset = self._streams.uniform("bucket_offset", cycle, self._first_item + index)
             timetable += [
                 ((turn + offset) / len(items), bucket, turn) for turn in range(len(items))
             ]

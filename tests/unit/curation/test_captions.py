@@ -70,6 +70,14 @@ def test_byte_order_mark_and_whitespace(source):
     assert captions["a.png"].findings == ()
 
 
+def test_lines_are_kept_where_one_of_them_will_be_drawn(source):
+    (source / "a.txt").write_bytes(b"  a fox,\r\n\r\n \t\na red  fox\n")
+    (source / "metadata.jsonl").write_text('{"file_name": "b.png", "text": "one\\ntwo"}\n')
+    captions, _ = read_captions(scan(source), keep_lines=True)
+    assert captions["a.png"].text == "a fox,\na red fox"
+    assert captions["b.png"].text == "one\ntwo"
+
+
 def test_latin_1_is_read_with_a_remark(source):
     (source / "a.txt").write_bytes("grüner Bär".encode("latin-1"))
     captions, _ = read(source)
