@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from studio.training.listeners import FitListener, StartReport, StepReport
+from studio.training.listeners import FitListener, StartReport, StepReport, ValidationReport
 
 Append = Callable[[dict[str, Any]], None]
 
@@ -24,6 +25,10 @@ class EventListener(FitListener):
     def on_step(self, report: StepReport) -> None:
         self._append({"event": "step", **asdict(report)})
 
+    def on_validation(self, report: ValidationReport) -> None:
+        by_timestep = {str(t): _or_none(loss) for t, loss in report.by_timestep.items()}
+        self._append({"event": "validation", **asdict(report), "by_timestep": by_timestep})
+
     def on_checkpoint(self, step: int, folder: Path) -> None:
         self._append({"event": "checkpoint", "step": step, "folder": folder.name})
 
@@ -32,3 +37,7 @@ class EventListener(FitListener):
 
     def on_end(self, step: int) -> None:
         self._append({"event": "training_ended", "step": step})
+
+
+def _or_none(number: float) -> float | None:
+    return number if math.isfinite(number) else None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from studio.adapters.adapter import Adapter
 from studio.errors import Interrupted, StudioError
@@ -25,6 +23,7 @@ from studio.training.environment import (
 from studio.training.gradients import GradientPass
 from studio.training.interruption import interruption
 from studio.training.listeners import FitListener, Listeners, StartReport
+from studio.training.pauses import Sample, draw, exported, measure
 from studio.training.randomness import RandomStreams
 from studio.training.settings import (
     BudgetSettings,
@@ -35,9 +34,7 @@ from studio.training.settings import (
 from studio.training.state import TrainingState, named_parameters
 from studio.training.step_timer import StepTimer
 from studio.training.trainer import ParamGroup, Trainer
-
-Sample = Callable[[Adapter, int], None]
-"""Draws pictures with an adapter after a step; the base model is clean and in eval mode meanwhile."""
+from studio.training.validation import Validate
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,7 @@ class FitSettings:
         run_name: for the message that says how to go on after Ctrl-C.
         recipe_digest: SHA-256 of the locked recipe; checkpoints of another one are refused.
         sample_every_steps: optimizer steps between samples; 0 draws none.
+        validate_every_steps: optimizer steps between validations; 0: only before and after.
     """
 
     run_name: str
@@ -58,6 +56,7 @@ class FitSettings:
     precision: PrecisionSettings
     checkpoints: CheckpointSettings
     sample_every_steps: int = 0
+    validate_every_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class FitResult:
     """What training ends in.
 
     Attributes:
-        adapter: the trained adapter: the moving average where the recipe asks for one.
+        adapter: the trained adapter: the average where the recipe asks for one.
         steps: optimizer steps behind it, also those before a resume.
     """
 
@@ -82,11 +81,17 @@ def fit(
     *,
     listeners: Sequence[FitListener] = (),
     sample: Sample | None = None,
+    validate: Validate | None = None,
 ) -> FitResult:
     """Train until the budget is used up, from the newest checkpoint where there is one.
 
     Step k is a pure function of the weights before it and of (seed, k). So a run that was stopped, in
     whatever way, and started again ends in the same bytes, on the CPU and with deterministic kernels.
+
+    Each step in this order: gradient, its shortening, optimizer, lr_scheduler, ``trainer.after_step``,
+    moving average, ``on_step``. So `after_step` sees, and may change, the weights at which the next
+    gradient is taken, and the average is of what it leaves. Then what is due of validation, checkpoint
+    and sample.
 
     Args:
         groups: what ``trainer.attach()`` returned.
@@ -94,6 +99,7 @@ def fit(
         checkpoint_folder: e.g. ``runs/demo/checkpoints``; a new run's is empty or not there yet.
         listeners: told of every step; see `FitListener`.
         sample: called every ``sample_every_steps``.
+        validate: called every ``validate_every_steps``, and before the first step and after the last.
 
     Raises:
         Interrupted: Ctrl-C; a checkpoint of the last whole step is written.
@@ -101,12 +107,14 @@ def fit(
         StudioError: the loss is not a number any more.
     """
     heard = Listeners(*listeners)
-    fingerprint = Fingerprint(settings.recipe_digest, loader.encoded.digest)
+    fingerprint = Fingerprint(settings.recipe_digest, loader.digest)
     checkpoints = CheckpointFolder(checkpoint_folder, settings.checkpoints.keep, fingerprint)
     with _prepared(trainer, settings.precision), interruption() as interrupt:
         state, gradients = _start(
             trainer, groups, loader, settings, checkpoints=checkpoints, heard=heard
         )
+        if validate and state.step == 0:
+            heard.on_validation(measure(validate, trainer, state))
         timer = StepTimer(settings.optimizer, state.total_steps)
         while state.step < state.total_steps:
             with timer:
@@ -116,9 +124,11 @@ def fit(
                     raise StudioError(_diverged(state.step + 1, loss, checkpoints))
                 trainer.after_step()
                 state.update_average()
-            heard.on_step(timer.report(state.step, loss, learning_rate))
+            heard.on_step(timer.report(state.step, loss, learning_rate, state.gradient_norm))
 
             finished = state.step == state.total_steps
+            if validate and (finished or _due(state, settings.validate_every_steps)):
+                heard.on_validation(measure(validate, trainer, state))
             if finished or interrupt.requested or _due(state, settings.checkpoints.every_steps):
                 heard.on_checkpoint(state.step, checkpoints.save(state.checkpoint()))
             if interrupt.requested and not finished:
@@ -127,9 +137,9 @@ def fit(
                     f"go on with: studio resume {settings.run_name}"
                 )
             if sample and _due(state, settings.sample_every_steps):
-                _draw(sample, trainer, state)
+                draw(sample, trainer, state)
         heard.on_end(state.step)
-        return FitResult(_export(trainer, state), state.step)
+        return FitResult(exported(trainer, state), state.step)
 
 
 def _start(
@@ -182,25 +192,6 @@ def _length(
 
 def _due(state: TrainingState, every_steps: int) -> bool:
     return every_steps > 0 and state.step % every_steps == 0
-
-
-def _draw(sample: Sample, trainer: Trainer[Any], state: TrainingState) -> None:
-    adapter = _export(trainer, state)
-    base = trainer.base
-    device = None if base.device.type == "cpu" else base.device
-    with (
-        torch.random.fork_rng([device] if device else [], device_type=base.device.type),
-        torch.no_grad(),
-        trainer.detached(),
-        module_mode(base.unet, *base.text_encoders, training=False),
-    ):
-        sample(adapter, state.step)
-
-
-def _export(trainer: Trainer[Any], state: TrainingState) -> Adapter:
-    with state.averaged():
-        adapter = trainer.adapter()
-    return replace(adapter, header=replace(adapter.header, steps=state.step))
 
 
 @contextmanager

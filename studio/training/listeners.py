@@ -32,6 +32,7 @@ class StepReport:
         learning_rate: of the first parameter group, as used in this step.
         images_per_second: mean of the last steps.
         eta_seconds: time to the end at that pace.
+        gradient_norm: length of the gradient before it was shortened to ``optimizer.max_grad_norm``.
     """
 
     step: int
@@ -40,6 +41,21 @@ class StepReport:
     learning_rate: float
     images_per_second: float
     eta_seconds: float
+    gradient_norm: float = 0.0
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """The held-out loss after a step; step 0 is before training.
+
+    Attributes:
+        loss: mean over pictures and timesteps.
+        by_timestep: mean over pictures.
+    """
+
+    step: int
+    loss: float
+    by_timestep: dict[int, float]
 
 
 class FitListener:
@@ -48,6 +64,8 @@ class FitListener:
     def on_start(self, report: StartReport) -> None: ...
 
     def on_step(self, report: StepReport) -> None: ...
+
+    def on_validation(self, report: ValidationReport) -> None: ...
 
     def on_checkpoint(self, step: int, folder: Path) -> None: ...
 
@@ -69,6 +87,10 @@ class Listeners(FitListener):
     def on_step(self, report: StepReport) -> None:
         for listener in self._listeners:
             listener.on_step(report)
+
+    def on_validation(self, report: ValidationReport) -> None:
+        for listener in self._listeners:
+            listener.on_validation(report)
 
     def on_checkpoint(self, step: int, folder: Path) -> None:
         for listener in self._listeners:

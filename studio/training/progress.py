@@ -1,4 +1,4 @@
-"""Training as one line in the terminal: steps, loss, pictures a second, time left."""
+"""Training as one line in the terminal: steps, loss, held-out loss, pictures a second, time left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from studio.training.listeners import FitListener, StartReport, StepReport
+from studio.training.listeners import FitListener, StartReport, StepReport, ValidationReport
 
 LOSS_SMOOTHING = 0.95
 """One step's loss says more of its timesteps than of progress; the bar shows a moving average."""
@@ -23,7 +23,7 @@ class ProgressBar(FitListener):
             TextColumn("training"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}"),
+            TextColumn("loss {task.fields[loss]}{task.fields[held_out]}"),
             TextColumn("{task.fields[pace]} images/s"),
             TextColumn("{task.fields[left]} left"),
             console=console,
@@ -49,6 +49,7 @@ class ProgressBar(FitListener):
             total=report.total_steps,
             completed=report.first_step,
             loss="-",
+            held_out="",
             pace="-",
             left="?",
         )
@@ -65,6 +66,10 @@ class ProgressBar(FitListener):
             pace=f"{report.images_per_second:.1f}",
             left=str(timedelta(seconds=round(report.eta_seconds))),
         )
+
+    def on_validation(self, report: ValidationReport) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, held_out=f", held out {report.loss:.4f}")
 
     def on_warning(self, message: str) -> None:
         self._progress.console.print(f"warning: {message}", markup=False, highlight=False)

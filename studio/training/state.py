@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -15,13 +15,19 @@ from studio.errors import RunError
 from studio.training.checkpoints import Checkpoint
 from studio.training.ema import Ema
 from studio.training.lr_schedulers import make_lr_scheduler
+from studio.training.optimizer_settings import OptimizerSettings
 from studio.training.optimizers import make_optimizer
-from studio.training.settings import OptimizerSettings
+from studio.training.schedule_free import evaluation_point
 from studio.training.trainer import ParamGroup
 
 
 class TrainingState:
-    """Weights and everything that decides their next step. A `Checkpoint` holds all of it."""
+    """Weights and everything that decides their next step. A `Checkpoint` holds all of it.
+
+    Attributes:
+        step: optimizer steps done.
+        gradient_norm: length of the last step's gradient before `advance` shortened it.
+    """
 
     def __init__(
         self,
@@ -32,13 +38,18 @@ class TrainingState:
     ) -> None:
         self.step = 0
         self.total_steps = total_steps
+        self.gradient_norm = 0.0
+        self._groups = groups
+        self._stop_steps = [stop_step(group, total_steps) for group in groups]
         self._parameters = named_parameters(groups)
         self._max_grad_norm = settings.max_grad_norm
         self._accelerator = accelerator
         optimizer = make_optimizer(groups, settings)
         # Before `prepare`: both wrap the optimizer's step, and the lr_scheduler's must be the inner one.
-        self._lr_scheduler = make_lr_scheduler(optimizer, settings, total_steps)
+        self._lr_scheduler = make_lr_scheduler(optimizer, settings, total_steps, self._stop_steps)
         self._optimizer = accelerator.prepare(optimizer)  # type: ignore[no-untyped-call]
+        self._is_schedule_free = hasattr(optimizer, "eval")
+        self._optimizer.train()
         self._ema = Ema(self._parameters, settings.ema_decay) if settings.ema_decay else None
 
     @property
@@ -54,13 +65,16 @@ class TrainingState:
             False, with nothing changed, where the gradient is not finite. With fp16 that is the loss
             scaler's daily business: it leaves the step out, lowers its scale, and training goes on.
         """
-        norm = self._accelerator.clip_grad_norm_(  # type: ignore[no-untyped-call]
-            self._parameters.values(), self._max_grad_norm
-        )
-        if self._accelerator.scaler is None and not math.isfinite(norm.item()):
-            return False
-        self._optimizer.step()
-        if not self._optimizer.step_was_skipped:
+        moving = self._moving()
+        if moving:
+            norm = self._accelerator.clip_grad_norm_(  # type: ignore[no-untyped-call]
+                moving, self._max_grad_norm
+            )
+            self.gradient_norm = norm.item()
+            if self._accelerator.scaler is None and not math.isfinite(self.gradient_norm):
+                return False
+            self._optimizer.step()
+        if not (moving and self._optimizer.step_was_skipped):
             self._lr_scheduler.step()
         self._optimizer.zero_grad()
         self.step += 1
@@ -73,12 +87,24 @@ class TrainingState:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """What is to be exported in the place of the weights: the average, or the weights themselves."""
-        if self._ema is None:
+        """What is exported, drawn with and measured, in the place of the weights that train.
+
+        Their moving average or the schedule-free average, or else the weights themselves. Afterwards
+        the weights are as before, bit for bit.
+        """
+        if self._ema is not None:
+            with self._ema.in_place():
+                yield
+        elif self._is_schedule_free:
+            with evaluation_point(self._optimizer, self._parameters):
+                yield
+        else:
             yield
-            return
-        with self._ema.in_place():
-            yield
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """The number formats of the forward pass, for passes outside training."""
+        context: AbstractContextManager[None] = self._accelerator.autocast()
+        return context
 
     def checkpoint(self) -> Checkpoint:
         """All of it as it is now; tensors are copies on the CPU."""
@@ -116,6 +142,27 @@ class TrainingState:
         self._lr_scheduler.load_state_dict(checkpoint.optimizer["lr_scheduler"])
         if self._accelerator.scaler is not None:
             self._accelerator.scaler.load_state_dict(checkpoint.optimizer["scaler"])
+
+    def _moving(self) -> list[nn.Parameter]:
+        """Parameters that still train. The others' gradients are dropped.
+
+        A learning rate of 0 alone would not hold them still: prodigy, for one, steps on by its momentum.
+        """
+        moving = []
+        for group, stop in zip(self._groups, self._stop_steps, strict=True):
+            parameters = list(group.parameters.values())
+            if self.step < stop:
+                moving += parameters
+                continue
+            for parameter in parameters:
+                parameter.grad = None
+        return moving
+
+
+def stop_step(group: ParamGroup, total_steps: int) -> int:
+    """How many steps a group trains, at least one."""
+    share = 1.0 if group.stop_after is None else group.stop_after
+    return max(1, round(share * total_steps))
 
 
 def named_parameters(groups: Sequence[ParamGroup]) -> dict[str, nn.Parameter]:

@@ -32,7 +32,9 @@ class StepTimer:
     ) -> None:
         self._seconds.append(time.perf_counter() - self._started)
 
-    def report(self, step: int, loss: float, learning_rate: float) -> StepReport:
+    def report(
+        self, step: int, loss: float, learning_rate: float, gradient_norm: float
+    ) -> StepReport:
         """What there is to say of the step just timed; ``step`` counts from 1."""
         seconds_per_step = sum(self._seconds) / len(self._seconds)
         return StepReport(
@@ -42,4 +44,5 @@ class StepTimer:
             learning_rate=learning_rate,
             images_per_second=self._images_per_step / seconds_per_step,
             eta_seconds=(self._total_steps - step) * seconds_per_step,
+            gradient_norm=gradient_norm,
         )

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 from torch import Tensor, nn
@@ -14,9 +15,11 @@ from studio.adapters.adapter import Adapter
 from studio.bases.base_model import BaseModel
 from studio.curation.manifest import CuratedSet
 from studio.examples.batch import Batch
+from studio.examples.encoding import Progress
 from studio.examples.example import Example, default_examples
 from studio.settings import TrainerSettings
-from studio.training.diffusion import Objective, denoising_loss
+from studio.training.diffusion import denoising_loss
+from studio.training.objective import Objective
 from studio.training.randomness import RandomStreams
 
 SettingsT = TypeVar("SettingsT", bound=TrainerSettings)
@@ -30,11 +33,16 @@ class ParamGroup:
         name: shown in the log and used in checkpoints, e.g. ``unet``.
         parameters: by the name under which a checkpoint stores them, in a fixed order; fp32.
         learning_rate: overrides the recipe's where given.
+        stop_after: share of the run, in (0, 1], after which the group's learning rate is 0 and its
+            weights stay as they are; None: never.
+        learning_rate_ratio: factor on its learning rate, its own or the recipe's; LoRA+ has one.
     """
 
     name: str
     parameters: dict[str, nn.Parameter]
     learning_rate: float | None = None
+    stop_after: float | None = None
+    learning_rate_ratio: float = 1.0
 
 
 @dataclass
@@ -46,20 +54,23 @@ class TrainingContext:
         seed: the run's, for random streams.
         trigger: the trigger word; empty where there is none.
         objective: how model output and noise become a loss (prediction type, SNR weighting).
+        cache_folder: for what is made once and used by any number of runs, such as class pictures.
     """
 
     resolution_px: int
     seed: int
     trigger: str = ""
     objective: Objective = field(default_factory=Objective)
+    cache_folder: Path = Path(".cache")
 
 
 class Trainer(ABC, Generic[SettingsT]):
     """One way to teach a base model something new. Owns the adapter's weights, nothing else.
 
-    The engine calls `attach` once, then `loss` for every batch and `after_step` for every step, and
-    `adapter` whenever a file is wanted. `apply` works without any of this: it puts a *file's* content
-    on a clean base, which is how previews, samples and evaluation see the result.
+    The engine asks for `examples` and `prior_examples` while the base is clean, calls `attach` once,
+    then `loss` for every batch and `after_step` for every step, and `adapter` whenever a file is
+    wanted. `apply` works without any of this: it puts a *file's* content on a clean base, which is how
+    previews, samples and evaluation see the result.
     """
 
     kind: ClassVar[str]
@@ -83,6 +94,17 @@ class Trainer(ABC, Generic[SettingsT]):
         """What is learned from: by default every kept picture with its caption."""
         return default_examples(curated, self.context.trigger)
 
+    def prior_examples(self, progress: Progress | None = None) -> Sequence[Example]:  # noqa: ARG002
+        """Examples of what the base already knows and shall keep; by default there are none.
+
+        They come beside every batch as ``batch.prior``; what to make of them is `loss`'s matter.
+        Called before `attach`, so a clean base can draw them, into the context's ``cache_folder``.
+
+        Args:
+            progress: called with (pictures done, pictures in all).
+        """
+        return ()
+
     @property
     def trains_text_encoder(self) -> bool:
         """Whether text must be encoded in every step rather than once."""
@@ -96,7 +118,10 @@ class Trainer(ABC, Generic[SettingsT]):
         return denoising_loss(self.base, batch, self.context.objective, streams)
 
     def after_step(self) -> None:
-        """Called after every optimizer step, e.g. to restore embeddings that are not ours."""
+        """Called after every optimizer step, e.g. to restore embeddings that are not ours.
+
+        It sees the weights that train, before they are averaged; see `fit` for the order.
+        """
 
     @abstractmethod
     def detached(self) -> AbstractContextManager[None]:

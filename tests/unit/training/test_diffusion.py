@@ -1,99 +1,50 @@
+"""The steps of denoising put together, on a tiny base."""
+
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from diffusers import DDPMScheduler
-from diffusers.training_utils import compute_snr
 
 from studio.bases.base_model import BaseModel
-from studio.errors import BaseModelError
+from studio.errors import BaseModelError, RecipeError
 from studio.examples.batch import Batch
+from studio.examples.captions import encode_captions
 from studio.training.diffusion import (
     Objective,
-    add_noise,
+    add_noise_to,
+    conditioning_of,
     denoising_loss,
     denoising_target,
-    min_snr_weights,
+    predict,
+    reconstruction_loss,
 )
 from studio.training.randomness import RandomStreams
 
 STREAMS = RandomStreams(0)
+MakeBatch = Callable[..., Batch]
 
 
-def batch(items: list[int], captions: list[str] | None = None) -> Batch:
-    latents = torch.stack([STREAMS.normal((4, 8, 8), "latents", 0, i) for i in items])
-    states = torch.stack([STREAMS.normal((16, 32), "states", 0, i) for i in items])
-    return Batch(
-        latents=latents,
-        encoder_hidden_states=None if captions else states,
-        captions=captions or [""] * len(items),
-        items=items,
-        views=[0] * len(items),
-        weights=torch.ones(len(items)),
-    )
+def velocity_base(base: BaseModel, **scheduler: Any) -> BaseModel:
+    noise_scheduler = DDPMScheduler(prediction_type="v_prediction", **scheduler)
+    return replace(base, noise_scheduler=noise_scheduler)
 
 
-def test_noise_and_targets_by_hand() -> None:
-    """alphas_cumprod 0.36 leaves 0.6 of the signal and adds 0.8 of the noise."""
-    latents, noise = torch.full((1, 1, 1, 1), 2.0), torch.full((1, 1, 1, 1), -1.0)
-    alphas_cumprod = torch.tensor([0.36])
-    assert add_noise(latents, noise, alphas_cumprod).item() == pytest.approx(0.6 * 2 - 0.8)
-    assert denoising_target(latents, noise, alphas_cumprod, "epsilon").item() == -1
-    velocity = denoising_target(latents, noise, alphas_cumprod, "v_prediction")
-    assert velocity.item() == pytest.approx(0.6 * -1 - 0.8 * 2)
-
-
-def test_noise_and_velocity_agree_with_diffusers() -> None:
-    scheduler = DDPMScheduler(rescale_betas_zero_snr=True, prediction_type="v_prediction")
-    timesteps = torch.tensor([0, 10, 500, 999])
-    latents, noise = torch.randn(2, 4, 4, 8, 8)
-    alphas_cumprod = scheduler.alphas_cumprod[timesteps]
-    ours = add_noise(latents, noise, alphas_cumprod)
-    torch.testing.assert_close(ours, scheduler.add_noise(latents, noise, timesteps))
-    velocity = denoising_target(latents, noise, alphas_cumprod, "v_prediction")
-    torch.testing.assert_close(velocity, scheduler.get_velocity(latents, noise, timesteps))
-
-
-def test_min_snr_weights_by_hand() -> None:
-    """alphas_cumprod 0.9 is snr 9, 0.5 is snr 1; gamma 5 caps the first alone."""
-    alphas_cumprod = torch.tensor([0.9, 0.5])
-    epsilon = min_snr_weights(alphas_cumprod, 5.0, "epsilon")
-    velocity = min_snr_weights(alphas_cumprod, 5.0, "v_prediction")
-    assert epsilon.tolist() == pytest.approx([5 / 9, 1.0])
-    assert velocity.tolist() == pytest.approx([5 / 10, 1 / 2])
-
-
-def test_min_snr_weights_agree_with_the_ratio_of_diffusers() -> None:
-    scheduler = DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
-    timesteps = torch.arange(1000)
-    snr = compute_snr(scheduler, timesteps)
-    capped = snr.clamp(max=5.0)
-    ours = min_snr_weights(scheduler.alphas_cumprod, 5.0, "epsilon")
-    torch.testing.assert_close(ours, capped / snr)
-    ours = min_snr_weights(scheduler.alphas_cumprod, 5.0, "v_prediction")
-    torch.testing.assert_close(ours, capped / (snr + 1))
-
-
-@pytest.mark.parametrize(
-    ("prediction_type", "at_pure_noise"), [("epsilon", 1.0), ("v_prediction", 0)]
-)
-def test_pure_noise_divides_by_nothing(prediction_type: str, at_pure_noise: float) -> None:
-    weights = min_snr_weights(torch.tensor([0.0, 1.0]), 5.0, prediction_type)  # type: ignore[arg-type]
-    assert weights.tolist() == [at_pure_noise, 0.0]
-
-
-def test_an_example_draws_the_same_in_any_company(tiny_base: BaseModel) -> None:
-    together = denoising_loss(tiny_base, batch([3, 5]), Objective(), STREAMS)
-    alone = [denoising_loss(tiny_base, batch([i]), Objective(), STREAMS) for i in (3, 5)]
+def test_an_example_draws_the_same_in_any_company(
+    tiny_base: BaseModel, make_batch: MakeBatch
+) -> None:
+    together = denoising_loss(tiny_base, make_batch([3, 5]), Objective(), STREAMS)
+    alone = [denoising_loss(tiny_base, make_batch([i]), Objective(), STREAMS) for i in (3, 5)]
     assert together.item() == pytest.approx((alone[0] + alone[1]).item() / 2, rel=1e-5)
 
 
-def test_weights_scale_each_examples_loss(tiny_base: BaseModel) -> None:
-    alone = denoising_loss(tiny_base, batch([3]), Objective(), STREAMS)
-    weighted = batch([3, 5])
-    weighted.weights = torch.tensor([2.0, 0.0])
+def test_weights_scale_each_examples_loss(tiny_base: BaseModel, make_batch: MakeBatch) -> None:
+    alone = denoising_loss(tiny_base, make_batch([3]), Objective(), STREAMS)
+    weighted = make_batch([3, 5], weights=torch.tensor([2.0, 0.0]))
     assert denoising_loss(tiny_base, weighted, Objective(), STREAMS).item() == pytest.approx(
         alone.item(), rel=1e-5
     )
@@ -102,36 +53,134 @@ def test_weights_scale_each_examples_loss(tiny_base: BaseModel) -> None:
 @pytest.mark.parametrize(
     "objective",
     [
-        Objective(snr_gamma=5.0),
-        Objective(noise_offset=0.5),
         Objective(prediction_type="v_prediction"),
+        Objective(prediction_type="v_prediction", zero_terminal_snr=True),
+        Objective(snr_gamma=5.0),
+        Objective(debiased=True),
         Objective(min_timestep=900),
+        Objective(timestep_distribution="logit_normal"),
+        Objective(timestep_distribution="power", timestep_exponent=2),
+        Objective(loss_type="huber"),
+        Objective(loss_type="smooth_l1"),
+        Objective(noise_offset=0.5),
+        Objective(multires_noise_iterations=6),
+        Objective(input_perturbation=0.1),
+        Objective(masked_loss=True),
     ],
 )
-def test_every_setting_of_the_objective_counts(tiny_base: BaseModel, objective: Objective) -> None:
-    plain = denoising_loss(tiny_base, batch([3, 5]), Objective(), STREAMS)
-    changed = denoising_loss(tiny_base, batch([3, 5]), objective, STREAMS)
+def test_every_setting_of_the_objective_counts(
+    tiny_base: BaseModel, make_batch: MakeBatch, objective: Objective
+) -> None:
+    batch = make_batch([3, 5], masks=torch.eye(8).expand(2, 1, 8, 8))
+    plain_objective = Objective(prediction_type=objective.prediction_type)
+    if not objective.zero_terminal_snr:
+        plain_objective = Objective()
+    plain = denoising_loss(tiny_base, batch, plain_objective, STREAMS)
+    changed = denoising_loss(tiny_base, batch, objective, STREAMS)
     assert changed.isfinite()
     assert changed.item() != pytest.approx(plain.item(), rel=1e-6)
 
 
-def test_the_last_timestep_of_a_zero_terminal_snr_base_is_finite(tiny_base: BaseModel) -> None:
-    base = replace(
-        tiny_base,
-        noise_scheduler=DDPMScheduler(rescale_betas_zero_snr=True, prediction_type="v_prediction"),
-    )
-    objective = Objective(snr_gamma=5.0, min_timestep=999)
-    assert denoising_loss(base, batch([0, 1]), objective, STREAMS).isfinite()
+def test_the_steps_can_be_composed_in_another_way(
+    tiny_base: BaseModel, make_batch: MakeBatch
+) -> None:
+    """What a method with an objective of its own does; here it comes to the same."""
+    batch, objective = make_batch([1, 2]), Objective(snr_gamma=5.0)
+    noised = add_noise_to(tiny_base, batch, objective, STREAMS)
+    model_pred = predict(tiny_base, noised, conditioning_of(tiny_base, batch))
+    target = denoising_target(batch.latents, noised.noise, noised.alphas_cumprod, "epsilon")
+    composed = reconstruction_loss(model_pred, target, noised, batch, objective, "epsilon")
+    assert composed.equal(denoising_loss(tiny_base, batch, objective, STREAMS))
+    assert model_pred.dtype == torch.float32
 
 
-def test_captions_are_encoded_with_gradient_where_no_states_are_given(tiny_base: BaseModel) -> None:
+def test_noisy_latents_are_what_diffusers_makes_of_the_same_draws(
+    tiny_base: BaseModel, make_batch: MakeBatch
+) -> None:
+    batch = make_batch([1, 2, 3])
+    noised = add_noise_to(tiny_base, batch, Objective(), STREAMS)
+    scheduler: Any = tiny_base.noise_scheduler
+    theirs = scheduler.add_noise(batch.latents, noised.noise, noised.timesteps)
+    torch.testing.assert_close(noised.noisy_latents, theirs)
+
+
+def test_input_perturbation_changes_the_input_and_not_the_target(
+    tiny_base: BaseModel, make_batch: MakeBatch
+) -> None:
+    batch = make_batch(range(8))
+    plain = add_noise_to(tiny_base, batch, Objective(), STREAMS)
+    perturbed = add_noise_to(tiny_base, batch, Objective(input_perturbation=0.5), STREAMS)
+    assert perturbed.noise.equal(plain.noise)
+    sigma = (1 - plain.alphas_cumprod).sqrt()[:, None, None, None]
+    added = (perturbed.noisy_latents - plain.noisy_latents) / sigma
+    assert added.std().item() == pytest.approx(0.5, rel=0.1)
+
+
+def test_at_the_last_timestep_of_zero_terminal_snr_there_is_noise_alone(
+    tiny_base: BaseModel, make_batch: MakeBatch
+) -> None:
+    base = velocity_base(tiny_base)
+    batch = make_batch([0, 1])
+    objective = Objective(zero_terminal_snr=True, min_timestep=999, snr_gamma=5.0)
+    noised = add_noise_to(base, batch, objective, STREAMS)
+    assert noised.noisy_latents.equal(noised.noise)
+    assert denoising_loss(base, batch, objective, STREAMS).isfinite()
+    as_the_base_says = velocity_base(tiny_base, rescale_betas_zero_snr=True)
+    noised = add_noise_to(as_the_base_says, batch, Objective(min_timestep=999), STREAMS)
+    torch.testing.assert_close(noised.noisy_latents, noised.noise)
+
+
+def test_zero_terminal_snr_is_refused_on_a_base_that_predicts_epsilon(tiny_base: BaseModel) -> None:
+    objective = Objective(zero_terminal_snr=True)
+    with pytest.raises(RecipeError, match="tiny predicts epsilon") as caught:
+        objective.require_fit(tiny_base)
+    assert "\n" not in str(caught.value)
+    objective.require_fit(velocity_base(tiny_base))
+    Objective().require_fit(tiny_base)
+
+
+def test_captions_are_encoded_with_gradient_where_no_conditioning_is_given(
+    tiny_base: BaseModel, make_batch: MakeBatch
+) -> None:
     weight = tiny_base.text_encoder.get_submodule("encoder.layers.0.self_attn.q_proj").weight
     weight.requires_grad_(True)
-    denoising_loss(tiny_base, batch([1], ["a cat"]), Objective(), STREAMS).backward()
+    batch = make_batch([1], conditioning=None, captions=["a cat"])
+    denoising_loss(tiny_base, batch, Objective(), STREAMS).backward()
     assert weight.grad is not None
     assert weight.grad.abs().sum() > 0
 
 
-def test_a_family_whose_text_cannot_be_encoded_is_refused(tiny_base: BaseModel) -> None:
-    with pytest.raises(BaseModelError, match="family sdxl"):
-        denoising_loss(replace(tiny_base, family="sdxl"), batch([1], ["x"]), Objective(), STREAMS)
+def test_a_family_that_reads_no_text_is_refused(
+    tiny_base: BaseModel, make_batch: MakeBatch
+) -> None:
+    batch = make_batch([1], conditioning=None, captions=["x"])
+    with pytest.raises(BaseModelError, match="family svd"):
+        denoising_loss(replace(tiny_base, family="svd"), batch, Objective(), STREAMS)
+
+
+TIME_IDS = torch.tensor([[512.0, 480, 0, 16, 64, 64]])
+
+
+def test_sdxl_reads_pooled_text_and_sizes(tiny_sdxl: BaseModel, make_batch: MakeBatch) -> None:
+    batch = make_batch([1], conditioning=None, captions=["a cat"], time_ids=TIME_IDS)
+    noised = add_noise_to(tiny_sdxl, batch, Objective(), STREAMS)
+    conditioning = encode_captions(tiny_sdxl, ["a cat"])
+    ours = predict(tiny_sdxl, noised, conditioning, TIME_IDS)
+    theirs = tiny_sdxl.unet(
+        noised.noisy_latents,
+        noised.timesteps,
+        encoder_hidden_states=conditioning.hidden_states,
+        added_cond_kwargs={"text_embeds": conditioning.pooled, "time_ids": TIME_IDS},
+    ).sample
+    assert ours.equal(theirs)
+    assert not predict(tiny_sdxl, noised, conditioning, TIME_IDS + 64).equal(ours)
+    assert conditioning.pooled is not None
+    other_pooled = replace(conditioning, pooled=conditioning.pooled + 1)
+    assert not predict(tiny_sdxl, noised, other_pooled, TIME_IDS).equal(ours)
+    assert denoising_loss(tiny_sdxl, batch, Objective(), STREAMS).isfinite()
+
+
+def test_sdxl_without_sizes_is_refused(tiny_sdxl: BaseModel, make_batch: MakeBatch) -> None:
+    batch = make_batch([1], conditioning=None, captions=["a cat"])
+    with pytest.raises(ValueError, match="time_ids"):
+        denoising_loss(tiny_sdxl, batch, Objective(), STREAMS)

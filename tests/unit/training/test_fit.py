@@ -25,15 +25,18 @@ from studio.examples.tensor_store import content_digest
 from studio.registry import plugin
 from studio.training.diffusion import denoising_loss
 from studio.training.fit import FitResult, FitSettings, fit
-from studio.training.listeners import FitListener, StartReport, StepReport
+from studio.training.listeners import FitListener, StartReport, StepReport, ValidationReport
+from studio.training.objective import Objective
 from studio.training.randomness import RandomStreams
 from studio.training.settings import (
     BudgetSettings,
     CheckpointSettings,
     OptimizerSettings,
     PrecisionSettings,
+    ValidationSettings,
 )
 from studio.training.trainer import TrainingContext
+from studio.training.validation import Validation, held_out_settings
 
 SEED = 11
 DATASET = DatasetSettings(source="pictures", flip_probability=0.5, caption_dropout=0.3)
@@ -48,6 +51,7 @@ class Recorder(FitListener):
     def __init__(self, at_step: int = 0, action: Callable[[], None] | None = None) -> None:
         self.starts: list[StartReport] = []
         self.steps: list[StepReport] = []
+        self.validations: list[ValidationReport] = []
         self.checkpoints: list[int] = []
         self.warnings: list[str] = []
         self.ends: list[int] = []
@@ -61,6 +65,9 @@ class Recorder(FitListener):
         self.steps.append(report)
         if self._action and report.step == self._at_step:
             self._action()
+
+    def on_validation(self, report: ValidationReport) -> None:
+        self.validations.append(report)
 
     def on_checkpoint(self, step: int, folder: Path) -> None:
         assert folder.is_dir()
@@ -107,7 +114,7 @@ class Lab:
             encode_text=not trainer.trains_text_encoder,
         )
         loader = ExampleLoader(encoded, OPTIMIZER.train_batch_size, streams, torch.device("cpu"))
-        sample = changes.pop("sample", None)
+        sample, validate = changes.pop("sample", None), changes.pop("validate", None)
         settings = FitSettings(
             **{
                 "run_name": run,
@@ -132,6 +139,7 @@ class Lab:
                 self.folder / run,
                 listeners=listeners,
                 sample=sample,
+                validate=validate,
             )
         finally:
             for name, module in list(self.base.unet.named_modules()) + list(
@@ -139,6 +147,18 @@ class Lab:
             ):
                 assert not module.training, f"{name} was left in train mode"
             self._strip()
+
+    def validation(self) -> Validation:
+        """The loss on one of the pictures; which of them are held out is not the loop's matter."""
+        encoded = encode_examples(
+            self._examples[:1],
+            self.base,
+            held_out_settings(DATASET),
+            self.folder / "cache",
+            encode_text=True,
+        )
+        settings = ValidationSettings(timesteps=(200, 800))
+        return Validation(self.base, encoded, settings, Objective(), RandomStreams(SEED))
 
     def _strip(self) -> None:
         """A fresh process has a fresh base: take peft's layers out again."""
@@ -185,7 +205,13 @@ def test_a_killed_run_resumes_to_the_same_bytes(lab: Lab) -> None:
     assert straight.steps == 12
 
     with pytest.raises(Killed):
-        lab.fit("killed", Recorder(5, kill), sample=disturb)
+        lab.fit(
+            "killed",
+            Recorder(5, kill),
+            sample=disturb,
+            validate=lab.validation(),
+            validate_every_steps=2,
+        )
     with pytest.raises(Killed):
         lab.fit("killed", second := Recorder(9, kill), sample=disturb)
     third = Recorder()
@@ -398,3 +424,42 @@ def test_the_sampler_sees_a_clean_base(lab: Lab) -> None:
 
     lab.fit("run", sample=sample, budget=BudgetSettings(steps=6))
     assert seen == [3, 6]
+
+
+def test_validation_comes_before_during_and_after_and_changes_no_byte(lab: Lab) -> None:
+    budget = BudgetSettings(steps=5)
+    unwatched = lab.fit("unwatched", budget=budget)
+    recorder, validate = Recorder(), lab.validation()
+
+    def misbehaving(step: int) -> ValidationReport:
+        assert not any(module.training for module in lab.base.unet.modules())
+        assert not torch.is_grad_enabled()
+        torch.manual_seed(99)
+        return validate(step)
+
+    watched = lab.fit(
+        "watched", recorder, budget=budget, validate=misbehaving, validate_every_steps=2
+    )
+    assert [report.step for report in recorder.validations] == [0, 2, 4, 5]
+    assert digest(watched) == digest(unwatched)
+
+
+def test_validation_measures_what_is_exported(lab: Lab) -> None:
+    """The moving average, as the exported adapter does it on a clean base; before training, the base."""
+    recorder, validate = Recorder(), lab.validation()
+    clean = validate(0)
+    result = lab.fit("run", recorder, budget=BudgetSettings(steps=4), validate=validate)
+    with plugin("lora").load().apply(result.adapter, lab.base):
+        exported = validate(4)
+    before, after = recorder.validations
+    assert before == clean
+    assert after.loss == pytest.approx(exported.loss, rel=1e-4)
+    assert after.loss != pytest.approx(clean.loss, rel=1e-3)
+
+
+def test_a_resumed_run_is_not_measured_from_the_start_again(lab: Lab) -> None:
+    with pytest.raises(Killed):
+        lab.fit("run", Recorder(5, kill), budget=BudgetSettings(steps=6))
+    recorder = Recorder()
+    lab.fit("run", recorder, budget=BudgetSettings(steps=6), validate=lab.validation())
+    assert [report.step for report in recorder.validations] == [6]

@@ -16,7 +16,7 @@ from studio.training import budget as budget_module
 from studio.training.budget import MEASURED_STEPS, measure_steps, total_steps
 from studio.training.ema import Ema
 from studio.training.events import EventListener
-from studio.training.listeners import Listeners, StartReport, StepReport
+from studio.training.listeners import Listeners, StartReport, StepReport, ValidationReport
 from studio.training.lr_schedulers import make_lr_scheduler
 from studio.training.optimizers import make_optimizer
 from studio.training.progress import ProgressBar
@@ -113,7 +113,16 @@ def test_the_average_by_hand() -> None:
     assert parameter.item() == 11.0
 
 
-STEP = StepReport(3, 10, loss=0.25, learning_rate=1e-4, images_per_second=2.0, eta_seconds=65.0)
+STEP = StepReport(
+    3,
+    10,
+    loss=0.25,
+    learning_rate=1e-4,
+    images_per_second=2.0,
+    eta_seconds=65.0,
+    gradient_norm=0.5,
+)
+VALIDATION = ValidationReport(3, loss=0.125, by_timestep={100: 0.25, 900: float("nan")})
 
 
 def test_progress_shows_loss_pace_and_time_left() -> None:
@@ -121,9 +130,17 @@ def test_progress_shows_loss_pace_and_time_left() -> None:
     with ProgressBar(Console(file=screen, force_terminal=True, width=100)) as bar:
         bar.on_start(StartReport(2, 10, num_images=5, images_per_step=4))
         bar.on_step(STEP)
+        bar.on_validation(VALIDATION)
         bar.on_warning("checkpoint [bold]x[/bold] is damaged")
     shown = screen.getvalue()
-    for part in ("3/10", "0.2500", "2.0 images/s", "0:01:05 left", "[bold]x[/bold] is damaged"):
+    for part in (
+        "3/10",
+        "0.2500",
+        "2.0 images/s",
+        "0:01:05 left",
+        "held out 0.1250",
+        "[bold]x[/bold] is damaged",
+    ):
         assert part in shown
 
 
@@ -132,11 +149,20 @@ def test_events_are_plain_dictionaries_in_order() -> None:
     listener = Listeners(EventListener(events.append))
     listener.on_start(StartReport(0, 10, num_images=5, images_per_step=4))
     listener.on_step(STEP)
+    listener.on_validation(VALIDATION)
     listener.on_checkpoint(3, Path("checkpoints/step-000003"))
     listener.on_warning("hm")
     listener.on_end(10)
-    names = ["training_started", "step", "checkpoint", "warning", "training_ended"]
+    names = ["training_started", "step", "validation", "checkpoint", "warning", "training_ended"]
     assert [event["event"] for event in events] == names
     assert events[0]["total_steps"] == 10
     assert events[1]["loss"] == 0.25
-    assert events[2] == {"event": "checkpoint", "step": 3, "folder": "step-000003"}
+    assert events[1]["gradient_norm"] == 0.5
+    by_timestep = {"100": 0.25, "900": None}
+    assert events[2] == {
+        "event": "validation",
+        "step": 3,
+        "loss": 0.125,
+        "by_timestep": by_timestep,
+    }
+    assert events[3] == {"event": "checkpoint", "step": 3, "folder": "step-000003"}
