@@ -7,7 +7,8 @@ importing torch: the settings class is imported with it, the trainer class only 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -32,12 +33,27 @@ class TrainerPlugin:
         summary: one sentence for lists and help.
         settings: the recipe's ``trainer:`` section.
         trainer_path: ``package.module:Class`` of the `Trainer`.
+        adapter_kinds: kinds of adapter that it may produce; empty: its own kind alone.
+        starting_points: recipe sections that a new recipe of this method begins with, by the base
+            model's name; ``""`` stands for every other base.
     """
 
     kind: str
     summary: str
     settings: type[TrainerSettings]
     trainer_path: str
+    adapter_kinds: tuple[str, ...] = ()
+    starting_points: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def starting_point(self, base_model: str) -> Mapping[str, Any]:
+        """Recipe sections to begin with on a base model; values in them that the user gave win."""
+        points = self.starting_points
+        return points.get(base_model) or points.get("") or {}
+
+    @property
+    def produces(self) -> tuple[str, ...]:
+        """The kinds of adapter that may come of it."""
+        return self.adapter_kinds or (self.kind,)
 
     def load(self) -> type[Trainer[Any]]:
         """Import the trainer class (and with it torch)."""
@@ -85,3 +101,17 @@ def plugin(kind: str) -> TrainerPlugin:
     if kind not in plugins():
         raise UserError(f"no trainer {kind!r} is installed; there are: {', '.join(plugins())}")
     return plugins()[kind]
+
+
+def producer(kind: str) -> TrainerPlugin:
+    """The plugin that makes adapters of a kind, and so can apply them.
+
+    That is its namesake, or else, of those that make it, the one that makes the least besides.
+
+    Raises:
+        UserError: no installed package makes them.
+    """
+    makers = [p for p in plugins().values() if kind in p.produces]
+    if kind in plugins() or not makers:
+        return plugin(kind)
+    return min(makers, key=lambda maker: len(maker.produces))

@@ -14,7 +14,9 @@ class AdapterHeader:
     """What a file says of itself; `studio/adapters/header.py` maps it to and from metadata keys.
 
     Attributes:
-        kind: the trainer plugin's kind, e.g. ``lora``.
+        kind: what the file holds: ``lora``, ``loha``, ``lokr``, ``oft``, ``hypernetwork``,
+            ``textual_inversion``, ``pivotal`` (a LoRA with its new words), ``full`` (whole new weights),
+            or a plugin's own.
         family: the base model's family, e.g. ``sd1``.
         base_name, base_digest: the base model it was trained on; the digest is what is checked.
         settings: the trainer's settings as JSON.
@@ -25,6 +27,7 @@ class AdapterHeader:
         title: the run's name.
         resolution_px: side of the training bucket's square equivalent.
         num_pictures: kept pictures of the curated set.
+        method: the trainer plugin that made it; empty in other tools' files, where the kind names it.
     """
 
     kind: str
@@ -40,6 +43,12 @@ class AdapterHeader:
     title: str = ""
     resolution_px: int = 0
     num_pictures: int = 0
+    method: str = ""
+
+    @property
+    def plugin_kind(self) -> str:
+        """The trainer plugin that can apply it."""
+        return self.method or self.kind
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,19 @@ class Adapter:
 
     For ``lora`` the neutral names are peft's own, by module path of the live model, prefixed with the
     part they belong to: ``unet.down_blocks.0.….to_q.lora_A.weight``, ``text_encoder.….lora_B.weight``,
-    ``….lora_magnitude_vector`` for DoRA. The scale alpha / rank (or alpha / sqrt(rank)) is in
-    ``header.settings``. Each file format of `studio/adapters/` maps these to its own keys and back.
+    ``….lora_magnitude_vector``, (out,), for DoRA, and ``….alpha``, (1,): the layer's change is scaled by
+    alpha / rank, whatever rule the trainer had. ``loha``, ``lokr`` and ``oft`` have ``hada_w1_a``,
+    ``lokr_w1``, ``oft_R.weight`` and so on behind the path. For the other kinds:
+
+    - ``hypernetwork``: ``768.0.linear.0.weight``: the context's width, 0 for keys or 1 for values, then
+      A1111's own key.
+    - ``textual_inversion``: ``text_encoder.<placeholder>`` and for SDXL ``text_encoder_2.<placeholder>``,
+      each (num_vectors, width).
+    - ``pivotal``: a LoRA's and a textual inversion's names together.
+    - ``full``: ``unet.<parameter>``, ``text_encoder.<parameter>``: the whole new weights of the parts
+      that were trained, by their names in the live model without ``text_model.``.
+
+    Each file format of `studio/adapters/` maps these to its own keys and back.
     """
 
     header: AdapterHeader

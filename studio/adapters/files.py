@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from studio.adapters.adapter import Adapter
-from studio.adapters.formats import formats, recognise
+from studio.adapters.formats import (
+    FILE_STEM_KEY,
+    SAFETENSORS,
+    Format,
+    PathFormatModule,
+    formats,
+    recognise,
+)
+from studio.adapters.pickled import read_pickled
 from studio.bases.base_model import Family
 from studio.bases.tensor_file import TensorFileError, TensorFileLayout, read_layout
 from studio.errors import AdapterError
@@ -20,25 +29,21 @@ FLOATING = {"F64", "F32", "F16", "BF16"}
 
 
 def read_adapter(path: Path) -> Adapter:
-    """Read an adapter file in any known format, the studio's own or another tool's.
+    """Read an adapter file or folder in any known format, the studio's own or another tool's.
 
     Its values are fp32 on the CPU, under the neutral names of its kind.
 
     Raises:
-        AdapterError: the file is missing, pickled, truncated, hostile, or holds no known adapter.
+        AdapterError: it is missing, truncated, hostile, or holds no known adapter.
     """
-    layout = _layout(path)
-    found = recognise(layout.tensors)
-    if found is None:
-        names = ", ".join(sorted({f"{known.name} {known.kind}" for known in formats()}))
-        first = next(iter(layout.tensors), "nothing")
-        raise AdapterError(
-            f"{path} holds no adapter that can be read here (it has {first[:80]!r}); "
-            f"known are: {names}"
-        )
+    found = format_of(path)
     try:
-        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
-        adapter = found.load().read(tensors, layout.metadata)
+        if found.extension == SAFETENSORS:
+            tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+            metadata = _layout(path).metadata | {FILE_STEM_KEY: path.stem}
+            adapter = found.load().read(tensors, metadata)
+        else:
+            adapter = cast("PathFormatModule", found.load()).read_path(path)
     except (SafetensorError, OSError, AdapterError) as error:
         raise AdapterError(f"{path} cannot be used: {error}") from error
     broken = next((k for k, t in adapter.tensors.items() if not torch.isfinite(t).all()), None)
@@ -47,10 +52,45 @@ def read_adapter(path: Path) -> Adapter:
     return adapter
 
 
+def format_of(path: Path) -> Format:
+    """The format that an adapter file or folder is in.
+
+    Raises:
+        AdapterError: it is missing, truncated, hostile, or holds no known adapter.
+    """
+    extension = _extension(path)
+    keys = list(_keys(path, extension))
+    found = recognise(keys, extension)
+    if found is None:
+        kinds = ", ".join(sorted({known.kind for known in formats()}))
+        first = next(iter(keys), "nothing")
+        raise AdapterError(
+            f"{path} holds no adapter that can be read here (it has {first[:80]!r}); "
+            f"known kinds are: {kinds}"
+        )
+    return found
+
+
+def _extension(path: Path) -> str:
+    """The extension under which formats are looked up: a folder's is empty, a stranger's safetensors."""
+    if path.is_dir():
+        return ""
+    if not path.is_file():
+        raise AdapterError(f"{path} is no file; give an adapter's file or folder")
+    known = {found.extension for found in formats()}
+    return path.suffix if path.suffix in known else SAFETENSORS
+
+
+def _keys(path: Path, extension: str) -> Iterable[str]:
+    if extension == SAFETENSORS:
+        return _layout(path).tensors
+    if extension == "":
+        return sorted(p.relative_to(path).as_posix() for p in (*path.glob("*"), *path.glob("*/*")))
+    return map(str, read_pickled(path))
+
+
 def _layout(path: Path) -> TensorFileLayout:
     """The checked header; only floating point tensors belong in an adapter."""
-    if not path.is_file():
-        raise AdapterError(f"{path} is no file; give an adapter's .safetensors file")
     try:
         layout = read_layout(path, MAX_HEADER_BYTES)
     except (TensorFileError, OSError) as error:

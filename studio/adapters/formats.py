@@ -15,32 +15,52 @@ if TYPE_CHECKING:
     import torch
 
     from studio.adapters.adapter import Adapter
-    from studio.adapters.readback import Change, FileContent, ReadBack
+    from studio.adapters.measurement import Measurement
     from studio.adapters.tensor_bytes import Dtype
     from studio.bases.base_model import BaseModel
 
+SAFETENSORS = ".safetensors"
+FILE_STEM_KEY = "studio.file_stem"
+"""Metadata that ``read`` gets beside the file's own: the file's name, for formats that say no other."""
+
 
 class FormatModule(Protocol):
-    """What a format's module defines."""
+    """What a format's module defines.
+
+    A format that is no safetensors file defines `PathFormatModule.read_path` in the place of ``read``.
+    """
 
     def recognises(self, keys: Iterable[str]) -> bool:
-        """Whether tensors of these names are in this format."""
+        """Whether content of these names is in this format: a safetensors file's tensors, a pickled
+        file's keys as text, or a folder's files by their path in it.
+        """
 
-    def write(self, adapter: Adapter, path: Path, dtype: Dtype) -> None:
-        """Write one file."""
+    def write(self, adapter: Adapter, path: Path, dtype: Dtype, base: BaseModel) -> None:
+        """Write one file, or into one empty folder."""
 
     def read(self, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> Adapter:
-        """The adapter in a file's content."""
+        """The adapter in a safetensors file's content."""
 
-    def trained_changes(self, adapter: Adapter) -> dict[str, Change]:
-        """What the adapter in memory does to each layer, by neutral path."""
+
+class PathFormatModule(Protocol):
+    """What the module of a format defines that reads its files by itself: a pickle, a folder."""
+
+    def read_path(self, path: Path) -> Adapter:
+        """The adapter in a file or folder, fp32 on the CPU."""
+
+
+class PartedFormatModule(Protocol):
+    """What the module of a format also defines whose files hold one part of an adapter each."""
+
+    def parts(self, adapter: Adapter) -> list[tuple[str, Adapter]]:
+        """The adapters that go into a file each, with the name that the file must have."""
 
 
 class ReadBackModule(Protocol):
     """What a format's second, independent reader defines; it shares no code with the first."""
 
-    def read_back(self, content: FileContent, base: BaseModel) -> ReadBack:
-        """The effective change of each of the base's layers by the format's documented rules."""
+    def measure(self, path: Path, adapter: Adapter, base: BaseModel) -> Measurement:
+        """Read ``path`` by the format's documented rules and compare it with ``adapter``."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +68,11 @@ class Format:
     """One way to write one kind of adapter.
 
     Attributes:
-        kind: the trainer plugin's kind.
+        kind: what the file holds: the header's ``kind``.
         name: as recipes and the command line call it.
-        suffix: added to the adapter's name before ``.safetensors``.
+        suffix: added to the adapter's name before the extension.
         module, readback_module: dotted paths of a `FormatModule` and a `ReadBackModule`.
+        extension: the file's ending with its dot; empty for a folder.
     """
 
     kind: str
@@ -59,12 +80,28 @@ class Format:
     suffix: str
     module: str
     readback_module: str
+    extension: str = SAFETENSORS
 
     def load(self) -> FormatModule:
         return cast("FormatModule", import_module(self.module))
 
+    def parts(self, adapter: Adapter, name: str) -> list[tuple[str, Adapter]]:
+        """What goes into a file each, by file name: the whole under ``name``, unless the format says
+        otherwise.
+        """
+        module = self.load()
+        if hasattr(module, "parts"):
+            named = cast("PartedFormatModule", module).parts(adapter)
+        else:
+            named = [(name, adapter)]
+        return [(self.file_name(stem), part) for stem, part in named]
+
     def load_readback(self) -> ReadBackModule:
         return cast("ReadBackModule", import_module(self.readback_module))
+
+    def file_name(self, name: str) -> str:
+        """The name of an adapter's file in this format."""
+        return f"{name}{self.suffix}{self.extension}"
 
 
 _formats: dict[tuple[str, str], Format] = {}
@@ -82,15 +119,16 @@ def register(added: Format) -> None:
         )
 
 
-def formats() -> list[Format]:
-    """Every known format, in the order of registration."""
-    return list(_formats.values())
+def formats(*kinds: str) -> list[Format]:
+    """Every known format in the order of registration, of the kinds given or of all."""
+    return [known for known in _formats.values() if not kinds or known.kind in kinds]
 
 
-def recognise(keys: Iterable[str]) -> Format | None:
-    """The format that tensors of these names are in."""
+def recognise(keys: Iterable[str], extension: str = SAFETENSORS) -> Format | None:
+    """The format of that extension that content of these names is in; see `FormatModule`."""
     names = list(keys)
-    return next((known for known in formats() if known.load().recognises(names)), None)
+    candidates = (known for known in formats() if known.extension == extension)
+    return next((known for known in candidates if known.load().recognises(names)), None)
 
 
 def format_named(kind: str, name: str) -> Format:
@@ -100,11 +138,27 @@ def format_named(kind: str, name: str) -> Format:
         AdapterError: there is none of that name.
     """
     if (kind, name) not in _formats:
-        names = ", ".join(known.name for known in formats() if known.kind == kind) or "none"
+        names = ", ".join(known.name for known in formats(kind)) or "none"
         raise AdapterError(f"{kind} adapters have no format {name!r}; there are: {names}")
     return _formats[kind, name]
 
 
+def default_format(kind: str) -> Format:
+    """The format that is written where none is asked for: the kind's first.
+
+    Raises:
+        AdapterError: no format of that kind is known.
+    """
+    known = formats(kind)
+    if not known:
+        raise AdapterError(f"no file format for adapters of kind {kind!r} is installed")
+    return known[0]
+
+
+# Before the LoRA formats, which would take its LoRA for the whole of it.
+register(
+    Format("pivotal", "bundle", "", "studio.adapters.bundle", "studio.adapters.readback_bundle")
+)
 register(Format("lora", "kohya", "", "studio.adapters.kohya", "studio.adapters.readback_kohya"))
 register(
     Format(
@@ -113,5 +167,93 @@ register(
         "-diffusers",
         "studio.adapters.diffusers_format",
         "studio.adapters.readback_diffusers",
+    )
+)
+register(Format("loha", "kohya", "", "studio.adapters.kohya", "studio.adapters.readback_kohya"))
+register(Format("lokr", "kohya", "", "studio.adapters.kohya", "studio.adapters.readback_kohya"))
+register(Format("oft", "peft", "", "studio.adapters.peft_format", "studio.adapters.readback_peft"))
+register(
+    Format(
+        "full",
+        "checkpoint",
+        "",
+        "studio.adapters.checkpoint",
+        "studio.adapters.readback_checkpoint",
+    )
+)
+register(
+    Format(
+        "full",
+        "diffusers",
+        "-diffusers",
+        "studio.adapters.diffusers_model",
+        "studio.adapters.readback_diffusers_model",
+        extension="",
+    )
+)
+register(
+    Format(
+        "full",
+        "extracted",
+        "-extracted",
+        "studio.adapters.extracted",
+        "studio.adapters.readback_extracted",
+    )
+)
+register(
+    Format(
+        "hypernetwork",
+        "a1111",
+        "",
+        "studio.adapters.hypernetwork_pt",
+        "studio.adapters.readback_hypernetwork",
+        ".pt",
+    )
+)
+register(
+    Format(
+        "hypernetwork",
+        "safetensors",
+        "",
+        "studio.adapters.hypernetwork_safetensors",
+        "studio.adapters.readback_hypernetwork",
+    )
+)
+register(
+    Format(
+        "pivotal",
+        "kohya",
+        "-kohya",
+        "studio.adapters.pivotal_folder",
+        "studio.adapters.readback_pivotal_folder",
+        extension="",
+    )
+)
+register(
+    Format(
+        "textual_inversion",
+        "a1111",
+        "",
+        "studio.adapters.embedding_files",
+        "studio.adapters.readback_embedding",
+    )
+)
+register(
+    Format(
+        "textual_inversion",
+        "diffusers",
+        "-diffusers",
+        "studio.adapters.embedding_diffusers",
+        "studio.adapters.readback_embedding",
+    )
+)
+register(
+    Format(
+        "textual_inversion",
+        "a1111_pt",
+        "",
+        "studio.adapters.embedding_pt",
+        "studio.adapters.readback_embedding_pt",
+        extension=".pt",
     )
 )

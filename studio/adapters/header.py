@@ -1,13 +1,14 @@
 """The header of an adapter file: what it says of itself, in our keys and in other tools'.
 
 ``studio.*`` holds every field of `AdapterHeader`; ``ss_*`` are kohya's keys, from which the webuis tell
-the base and the tags; ``modelspec.*`` is the Stability AI Model Metadata Standard 1.0.0. No key holds
+an adapter's base and tags; ``modelspec.*`` is the Stability AI Model Metadata Standard 1.0.0. No key holds
 a date, a path, a user or a host, so equal training gives equal bytes and nothing private leaves.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
@@ -30,9 +31,14 @@ def to_metadata(header: AdapterHeader) -> dict[str, str]:
     Raises:
         AdapterError: they are too long to be carried along with every adapter.
     """
-    public = asdict(header) | {"base_name": _public_name(header.base_name)}
+    public = asdict(header) | {
+        "base_name": _public_name(header.base_name),
+        "settings": _public_settings(header.settings),
+    }
     metadata = {f"studio.{name}": str(value) for name, value in public.items()}
-    metadata |= _ss_keys(header, public["base_name"]) | _modelspec_keys(header)
+    metadata |= _modelspec_keys(header)
+    if header.kind != "full":
+        metadata |= _ss_keys(header, public["base_name"])
     size = sum(len(k) + len(v.encode()) for k, v in metadata.items())
     if size > MAX_METADATA_BYTES:
         raise AdapterError(
@@ -58,14 +64,43 @@ def from_metadata(metadata: Mapping[str, str], kind: str) -> AdapterHeader:
         except ValueError as error:
             raise AdapterError(f"studio.{field.name} is {text[:40]!r}, not a number") from error
     if values["kind"] != kind:
-        raise AdapterError(f"it says it is of kind {values['kind']!r}, but holds a {kind}")
+        raise AdapterError(f"it says it is of kind {values['kind']!r}, but holds {kind} tensors")
+    _require_settings(values["settings"])
     return AdapterHeader(**values)
+
+
+def _require_settings(text: str) -> None:
+    try:
+        is_table = isinstance(json.loads(text or "{}"), dict)
+    except (ValueError, RecursionError):
+        is_table = False
+    if not is_table:
+        raise AdapterError(f"studio.settings is {text[:40]!r}, no JSON object with settings")
 
 
 def _public_name(name: str) -> str:
     """A base's name without the folders above it; ``pocket`` and hub ids stay as they are."""
     is_hub_id = name.count("/") == 1 and not name.startswith(("/", ".", "~"))
     return name if is_hub_id else name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def _public_settings(text: str) -> str:
+    """Settings in JSON, of paths in them only the last part."""
+    try:
+        stated = json.loads(text)
+    except ValueError:
+        return text
+    public = _without_folders(stated)
+    return text if public == stated else json.dumps(public)
+
+
+def _without_folders(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_folders(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(inner) for inner in value]
+    is_path = isinstance(value, str) and re.match(r"[/~]|\.{1,2}[/\\]|[A-Za-z]:[/\\]", value)
+    return _public_name(value) if is_path else value
 
 
 def _ss_keys(header: AdapterHeader, base_name: str) -> dict[str, str]:
@@ -90,7 +125,7 @@ def _modelspec_keys(header: AdapterHeader) -> dict[str, str]:
     side = header.resolution_px
     keys = {
         "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.architecture": f"{_architecture(header)}/{header.kind.replace('_', '-')}",
+        "modelspec.architecture": _architecture(header),
         "modelspec.implementation": "diffusers",
         "modelspec.title": header.title or header.kind,
     }
@@ -102,10 +137,13 @@ def _modelspec_keys(header: AdapterHeader) -> dict[str, str]:
 
 
 def _architecture(header: AdapterHeader) -> str:
+    """The base's architecture, and behind it what is added to it; whole weights are a base again."""
     architecture = ARCHITECTURES.get(header.family, header.family)
     if header.family == "sd2":  # the standard tells the 512 px epsilon from the 768 px v model
         architecture += "-768-v" if header.resolution_px >= 768 else "-512"
-    return architecture
+    # The standard has one word for all small changes of weights.
+    kind = "lora" if header.kind in ("loha", "lokr", "oft") else header.kind.replace("_", "-")
+    return architecture if kind == "full" else f"{architecture}/{kind}"
 
 
 def _foreign(metadata: Mapping[str, str], kind: str) -> AdapterHeader:

@@ -2,57 +2,73 @@
 
 Per layer ``NAME.lora_down.weight``, ``NAME.lora_up.weight`` and ``NAME.alpha``; the change of the
 weight is alpha / rank * up @ down, so a scale by another rule (rsLoRA) is stated as the alpha that
-gives it. DoRA adds ``NAME.dora_scale``, [out, 1], the length of each row of the changed weight, as
+gives it. LoHa and LoKr stand there as LyCORIS names them, which is also how peft does: ``hada_w1_a`` …,
+``lokr_w1`` …. DoRA adds ``NAME.dora_scale``, [out, 1], the length of each row of the changed weight, as
 LyCORIS reads it; other tools read it in ways of their own, so for DoRA prefer the diffusers format.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 
-from studio.adapters import lora_layers
 from studio.adapters.adapter import Adapter
-from studio.adapters.header import from_metadata
-from studio.adapters.lora_layers import LoraLayer, adapter_of, are_a_pair, layers_of
+from studio.adapters.layer_change import ALPHA, MAGNITUDE, VARIANT_PARTS, Parts, rank_of
+from studio.adapters.lora_layers import (
+    Layers,
+    adapter_of,
+    is_spatial,
+    layers_of,
+    require_whole,
+    stated_alpha,
+    variant_of_all,
+)
 from studio.adapters.names import kohya_name, neutral_path
 from studio.adapters.tensor_bytes import Dtype, rounded, write_tensors
+from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError
 
-DOWN, UP, ALPHA, DORA = ".lora_down.weight", ".lora_up.weight", ".alpha", ".dora_scale"
 ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
-trained_changes = lora_layers.trained_changes
+_FILE_PARTS = {
+    "lora_A.weight": "lora_down.weight",
+    "lora_B.weight": "lora_up.weight",
+    MAGNITUDE: "dora_scale",
+}
+# By the ending of a key, to what peft calls it.
+_ENDINGS = {
+    _FILE_PARTS.get(part, part): part
+    for variant in ("lora", "loha", "lokr")
+    for part in sorted(VARIANT_PARTS[variant])
+}
 
 
 def recognises(keys: Iterable[str]) -> bool:
     """Whether tensors of these names are a LoRA in this naming."""
-    return any(key.endswith(DOWN) and key.startswith("lora_") for key in keys)
+    return any(
+        key.startswith("lora_") and key.partition(".")[2] in _ENDINGS.keys() - {ALPHA}
+        for key in keys
+    )
 
 
-def write(adapter: Adapter, path: Path, dtype: Dtype) -> None:
+def write(adapter: Adapter, path: Path, dtype: Dtype, base: BaseModel) -> None:  # noqa: ARG001
     """Write one file; alphas stay fp32, for they scale everything else.
 
     Raises:
-        AdapterError: the family has another naming, or a value does not fit ``dtype``.
+        AdapterError: the family or variant has another naming, or a value does not fit ``dtype``.
     """
-    if adapter.header.family not in ("sd1", "sd2"):
-        raise AdapterError(
-            f"a kohya file for a base of family {adapter.header.family!r} cannot be written yet; "
-            "export as diffusers"
-        )
     layers = layers_of(adapter)
     tensors: dict[str, torch.Tensor] = {}
-    for module, layer in {**_silent_siblings(layers), **layers}.items():
-        name = kohya_name(module)
-        tensors[name + DOWN] = rounded(name, layer.down, dtype)
-        tensors[name + UP] = rounded(name, layer.up, dtype)
-        tensors[name + ALPHA] = torch.tensor(layer.alpha)
-        if layer.magnitude is not None:
-            dora_scale = layer.magnitude.reshape(-1, *[1] * (layer.down.dim() - 1))
-            tensors[name + DORA] = rounded(name, dora_scale, dtype)
+    for module, parts in {**_silent_siblings(layers), **layers}.items():
+        name = kohya_name(module, adapter.header.family)
+        for part, tensor in parts.items():
+            if part != ALPHA:
+                shaped = _dora_scale(parts) if part == MAGNITUDE else tensor
+                tensors[f"{name}.{_FILE_PARTS.get(part, part)}"] = rounded(name, shaped, dtype)
+        tensors[f"{name}.alpha"] = torch.tensor(stated_alpha(parts))
     write_tensors(path, tensors, adapter.header, _metadata(layers))
 
 
@@ -62,52 +78,60 @@ def read(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> Ad
     Raises:
         AdapterError: a tensor has no place in this naming, or a layer is incomplete.
     """
-    left = dict(tensors)
-    layers: dict[str, LoraLayer] = {}
-    for name in sorted(key.removesuffix(DOWN) for key in tensors if key.endswith(DOWN)):
+    layers: dict[str, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        name, _, ending = key.partition(".")
         path = neutral_path(name)
         if path is None:
-            raise AdapterError(f"its layer {name!r} is not of Stable Diffusion 1.x or 2.x")
-        layer = _layer(name, left)
-        if layer.down.any() or layer.up.any():
-            layers[path] = layer
-    if left or not layers:
-        raise AdapterError(f"its tensor {next(iter(left), 'list')!r} has no place in a kohya LoRA")
-    return adapter_of(layers, from_metadata(metadata, "lora"))
+            raise AdapterError(f"its layer {name!r} is not of Stable Diffusion 1.x, 2.x or XL")
+        if ending not in _ENDINGS:
+            raise AdapterError(f"its tensor {key!r} has no place in a kohya LoRA")
+        layers.setdefault(path, {})[_ENDINGS[ending]] = tensor
+    for path, parts in layers.items():
+        require_whole(path, parts)
+    spoken = {path: layers[path] for path in sorted(layers) if not _is_silent(layers[path])}
+    return adapter_of(spoken or layers, metadata)
 
 
-def _layer(name: str, left: dict[str, torch.Tensor]) -> LoraLayer:
-    down, up = left.pop(name + DOWN), left.pop(name + UP, None)
-    if up is None or not are_a_pair(down, up):
-        raise AdapterError(f"its layer {name!r} lacks a lora_up that fits its lora_down")
-    alpha = left.pop(name + ALPHA, None)
-    if alpha is not None and alpha.numel() != 1:
-        raise AdapterError(f"its layer {name!r} has an alpha of {alpha.numel()} numbers")
-    scale = 1.0 if alpha is None else float(alpha) / down.shape[0]
-    return LoraLayer(down, up, scale, left.pop(name + DORA, None))
+def _dora_scale(parts: Parts) -> torch.Tensor:
+    return parts[MAGNITUDE].reshape(-1, *[1] * (parts["lora_A.weight"].dim() - 1))
 
 
-def _silent_siblings(layers: Mapping[str, LoraLayer]) -> dict[str, LoraLayer]:
-    """Zeros for attention layers of the text encoder beside trained ones: from a file that lacks some,
+def _silent_siblings(layers: Layers) -> dict[str, Parts]:
+    """Zeros for attention layers of a text encoder beside trained ones: from a file that lacks some,
     diffusers cannot tell the rest, and drops or refuses it.
     """
-    siblings: dict[str, LoraLayer] = {}
-    for path, layer in layers.items():
+    siblings: dict[str, Parts] = {}
+    for path, parts in layers.items():
         attention, _, name = path.rpartition(".")
-        if path.startswith("text_encoder.") and name in ATTENTION and layer.magnitude is None:
-            silent = LoraLayer(
-                torch.zeros_like(layer.down), torch.zeros_like(layer.up), layer.scale
-            )
+        is_plain = "lora_A.weight" in parts and MAGNITUDE not in parts
+        if path.startswith("text_encoder") and name in ATTENTION and is_plain:
+            silent = {k: v if k == ALPHA else torch.zeros_like(v) for k, v in parts.items()}
             siblings |= {f"{attention}.{sibling}": silent for sibling in ATTENTION}
     return siblings
 
 
-def _metadata(layers: Mapping[str, LoraLayer]) -> dict[str, str]:
-    first = next(iter(layers.values()))
+def _is_silent(parts: Parts) -> bool:
+    pair = [parts[name] for name in ("lora_A.weight", "lora_B.weight") if name in parts]
+    return bool(pair) and not any(tensor.any() for tensor in pair)
+
+
+def _metadata(layers: Layers) -> dict[str, str]:
+    def commonest(parts: Iterable[Parts]) -> tuple[int, float]:
+        widths = Counter((rank_of(layer), stated_alpha(layer)) for layer in parts)
+        return widths.most_common(1)[0][0]
+
+    rank, alpha = commonest(layers.values())
+    variant = variant_of_all(layers)
+    args = {} if variant == "lora" else {"algo": variant}
+    convs = [parts for parts in layers.values() if is_spatial(parts)]
+    if convs:
+        conv_rank, conv_alpha = commonest(convs)
+        args |= {"conv_dim": str(conv_rank), "conv_alpha": f"{conv_alpha:g}"}
     return {
         "studio.format": "kohya",
-        "ss_network_module": "networks.lora",
-        "ss_network_dim": str(first.rank),
-        "ss_network_alpha": f"{first.alpha:g}",
-        "ss_network_args": json.dumps({}),
+        "ss_network_module": "networks.lora" if variant == "lora" else "lycoris.kohya",
+        "ss_network_dim": str(rank),
+        "ss_network_alpha": f"{alpha:g}",
+        "ss_network_args": json.dumps(args),
     }

@@ -1,151 +1,192 @@
-"""A LoRA's tensors layer by layer: what its file formats share."""
+"""A low-rank adapter's tensors layer by layer: what its file formats share."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
-from studio.adapters.adapter import Adapter, AdapterHeader
+from studio.adapters.adapter import Adapter
+from studio.adapters.header import from_metadata
+from studio.adapters.layer_change import (
+    ALPHA,
+    MAGNITUDE,
+    VARIANT_PARTS,
+    Parts,
+    changed_weight,
+    rank_of,
+    scale_of,
+    variant_of,
+)
 from studio.errors import AdapterError
 
 TEXT_WIDTHS = {1024: "sd2", 2048: "sdxl"}
-DOWN, UP, MAGNITUDE = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"
+Layers = Mapping[str, Parts]
+"""Each layer's tensors by its neutral path."""
+
+_INPUT_SIDE = ("lora_A.weight", "hada_w1_b")  # (rank, in): what tells the width of a layer's input
+_ALL_PARTS = sorted({part for parts in VARIANT_PARTS.values() for part in parts}, key=len)[::-1]
 
 
-@dataclass(frozen=True)
-class LoraLayer:
-    """The change of one layer's weight: scale * up @ down.
-
-    Attributes:
-        down: (rank, in) or (rank, in, k, k).
-        up: (out, rank) or (out, rank, 1, 1).
-        scale: alpha / rank, or alpha / sqrt(rank) for rsLoRA.
-        magnitude: (out,), for convolutions also (1, out, 1, 1): the length of each row of the
-            changed weight; DoRA only.
-    """
-
-    down: torch.Tensor
-    up: torch.Tensor
-    scale: float
-    magnitude: torch.Tensor | None = None
-
-    @property
-    def rank(self) -> int:
-        return self.down.shape[0]
-
-    @property
-    def alpha(self) -> float:
-        """The alpha that states ``scale`` as alpha / rank, the only rule that files know."""
-        return self.scale * self.rank
-
-    def change(self, weight: torch.Tensor) -> torch.Tensor:
-        """What the layer adds to ``weight`` (out, in) or (out, in, k, k), in fp32.
-
-        DoRA (Liu et al., 2024, arXiv 2402.09353) gives each row of the changed weight a length of
-        its own.
-        """
-        product = torch.mm(self.up.float().flatten(1), self.down.float().flatten(1))
-        added: torch.Tensor = product.reshape(weight.shape) * self.scale
-        if self.magnitude is None:
-            return added
-        original = weight.detach().float().cpu()
-        rows = (original + added).flatten(1)
-        lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-        rows = rows * (self.magnitude.float().reshape(-1, 1) / lengths)
-        changed: torch.Tensor = rows.reshape(weight.shape) - original
-        return changed
-
-
-def are_a_pair(down: torch.Tensor, up: torch.Tensor | None) -> bool:
-    """Whether the two matrices of a file can be multiplied."""
-    if up is None or up.dim() < 2 or up.dim() != down.dim():
-        return False
-    return up.shape[1] == down.shape[0] > 0
-
-
-def lora_scale(settings: str) -> float:
-    """The factor on up @ down that a LoRA's settings (JSON) mean.
+def parts_by_path(tensors: Mapping[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+    """Split neutral names into the layer's path and what the tensor is to it; paths in order.
 
     Raises:
-        AdapterError: they are not a LoRA's settings.
+        AdapterError: a name is of no low-rank adapter.
     """
-    try:
-        stated = json.loads(settings)
-        rank, alpha = int(stated["rank"]), stated.get("alpha")
-        scale = float(rank if alpha is None else alpha)
-        return scale / (math.sqrt(rank) if stated.get("use_rslora") else rank)
-    except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-        raise AdapterError(
-            f"the adapter's settings {settings[:80]!r} name no LoRA rank and alpha; export it anew"
-        ) from error
+    layers: dict[str, dict[str, torch.Tensor]] = {}
+    for name in sorted(tensors):
+        part = next((p for p in _ALL_PARTS if name.endswith(f".{p}")), None)
+        if part is None:
+            raise AdapterError(f"{name!r} is no tensor of a LoRA; the file is of another kind")
+        layers.setdefault(name.removesuffix(f".{part}"), {})[part] = tensors[name]
+    return layers
 
 
-def layers_of(adapter: Adapter) -> dict[str, LoraLayer]:
+def layers_of(adapter: Adapter) -> dict[str, dict[str, torch.Tensor]]:
     """The layers by neutral path, sorted.
 
     Raises:
-        AdapterError: a matrix lacks its partner, a name is unknown, or a value is not finite.
+        AdapterError: there is none, a matrix lacks its partner, or a value is not finite.
     """
-    scale = lora_scale(adapter.header.settings)
-    tensors = dict(adapter.tensors)
-    broken = next((k for k, t in tensors.items() if not torch.isfinite(t).all()), None)
+    broken = next((k for k, t in adapter.tensors.items() if not torch.isfinite(t).all()), None)
     if broken:
         raise AdapterError(
             f"the adapter has values that are not finite in {broken}: training diverged; "
             "lower the learning rate"
         )
-    layers: dict[str, LoraLayer] = {}
-    for path in sorted(name.removesuffix(DOWN) for name in tensors if name.endswith(DOWN)):
-        down, up = tensors.pop(path + DOWN), tensors.pop(path + UP, None)
-        if up is None or up.shape[1] != down.shape[0]:
-            raise AdapterError(f"the adapter's layer {path} lacks the matrix {path}{UP} that fits")
-        layers[path] = LoraLayer(down, up, scale, tensors.pop(path + MAGNITUDE, None))
-    if tensors or not layers:
-        raise AdapterError(f"the adapter is no LoRA: it has {next(iter(tensors), 'no layers')}")
+    layers = parts_by_path(adapter.tensors)
+    if not layers:
+        raise AdapterError("the adapter has no layers")
+    for path, parts in layers.items():
+        require_whole(path, parts)
     return layers
+
+
+def require_whole(path: str, parts: Parts) -> None:
+    """Refuse a layer that lacks a tensor, or has two that cannot be multiplied.
+
+    Raises:
+        AdapterError: so it is.
+    """
+    variant = variant_of(parts)
+    pairs = {
+        "lora": [("lora_B.weight", "lora_A.weight")],
+        "loha": [("hada_w1_a", "hada_w1_b"), ("hada_w2_a", "hada_w2_b")],
+        "lokr": [(f"lokr_w{n}_a", f"lokr_w{n}_b") for n in (1, 2) if f"lokr_w{n}" not in parts],
+        "oft": [],
+    }[variant]
+    for left, right in pairs:
+        if not _are_a_pair(parts.get(left), parts.get(right)):
+            raise AdapterError(f"its layer {path!r} lacks a {left} that fits its {right}")
+    if ALPHA in parts and parts[ALPHA].numel() != 1:
+        raise AdapterError(f"its layer {path!r} has an alpha of {parts[ALPHA].numel()} numbers")
+
+
+def is_spatial(parts: Parts) -> bool:
+    """Whether the layer is a convolution of more than single pixels, as far as its tensors tell."""
+    return any(tensor.dim() == 4 and tensor.shape[-1] > 1 for tensor in parts.values())
+
+
+def stated_alpha(parts: Parts) -> float:
+    """The alpha that states the layer's scale as alpha / rank."""
+    return scale_of(parts) * rank_of(parts)
 
 
 def trained_changes(adapter: Adapter) -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
     """What the adapter in memory does to each layer's weight, by neutral path."""
-    return {path: layer.change for path, layer in layers_of(adapter).items()}
+    return {path: _change(parts) for path, parts in layers_of(adapter).items()}
 
 
-def adapter_of(layers: Mapping[str, LoraLayer], header: AdapterHeader) -> Adapter:
-    """The adapter in neutral form, fp32. One scale holds for all layers there, so a layer of another
-    scale has the difference multiplied into ``up``.
+def adapter_of(layers: Layers, metadata: Mapping[str, str]) -> Adapter:
+    """The adapter in neutral form, fp32, from a file's layers and what its metadata say.
+
+    Raises:
+        AdapterError: there are no layers, they are of several variants, or the metadata are broken.
     """
+    variant = variant_of_all(layers)
+    if (
+        metadata.get("studio.kind") == "lora"
+    ):  # said of all variants where words are bundled with them
+        metadata = {**metadata, "studio.kind": variant}
+    header = from_metadata(metadata, variant)
     header = replace(
         header,
         settings=header.settings or _settings(layers),
-        family=header.family or _family(layers),
+        family=header.family or family_of(layers),
     )
-    scale = lora_scale(header.settings)
-    tensors: dict[str, torch.Tensor] = {}
-    for path, layer in layers.items():
-        factor = layer.scale / scale
-        same = math.isclose(factor, 1.0, rel_tol=1e-6)
-        tensors[path + DOWN] = layer.down.float()
-        tensors[path + UP] = layer.up.float() if same else layer.up.float() * factor
-        if layer.magnitude is not None:
-            tensors[path + MAGNITUDE] = layer.magnitude.float().flatten()
-    return Adapter(header, tensors)
+    return Adapter(
+        header,
+        {
+            f"{path}.{name}": (tensor.flatten() if name == MAGNITUDE else tensor).float()
+            for path, parts in layers.items()
+            for name, tensor in (dict(parts) | {ALPHA: _alpha(parts)}).items()
+            if name != ALPHA or variant_of(parts) != "oft"
+        },
+    )
 
 
-def _settings(layers: Mapping[str, LoraLayer]) -> str:
-    """The settings that a file without any must have had; scale 1 where its layers differ."""
-    rank = max(layer.rank for layer in layers.values())
-    scales = {layer.scale for layer in layers.values()}
-    scale = scales.pop() if len(scales) == 1 else 1.0
-    use_dora = any(layer.magnitude is not None for layer in layers.values())
-    alpha = rank * scale if scale > 0 else rank
-    return json.dumps({"kind": "lora", "rank": rank, "alpha": alpha, "use_dora": use_dora})
+def variant_of_all(layers: Layers) -> str:
+    """The one variant of all layers.
+
+    Raises:
+        AdapterError: there are several, or no layers.
+    """
+    variants = sorted({variant_of(parts) for parts in layers.values()})
+    if len(variants) != 1:
+        raise AdapterError(
+            f"its layers are of several variants: {' and '.join(variants) or 'none'}"
+        )
+    return variants[0]
 
 
-def _family(layers: Mapping[str, LoraLayer]) -> str:
-    """By the width of the text that cross-attention reads; every other width has SD 1.x's layers."""
-    text = (v.down.shape[1] for path, v in layers.items() if path.endswith("attn2.to_k"))
-    return TEXT_WIDTHS.get(next(text, 0), "sd1")
+def family_of(layers: Layers) -> str:
+    """By the text encoders, then by the width of the text that cross-attention reads.
+
+    Every other width has SD 1.x's layers.
+    """
+    if any(path.startswith("text_encoder_2.") for path in layers):
+        return "sdxl"
+    widths = (
+        parts[name].shape[1]
+        for path, parts in layers.items()
+        if path.endswith("attn2.to_k")
+        for name in _INPUT_SIDE
+        if name in parts
+    )
+    return TEXT_WIDTHS.get(next(widths, 0), "sd1")
+
+
+def _change(parts: Parts) -> Callable[[torch.Tensor], torch.Tensor]:
+    def change(weight: torch.Tensor) -> torch.Tensor:
+        original = weight.detach().float().cpu()
+        return changed_weight(original, parts) - original
+
+    return change
+
+
+def _are_a_pair(left: torch.Tensor | None, right: torch.Tensor | None) -> bool:
+    if left is None or right is None or not left.dim() == right.dim() >= 2:
+        return False
+    return left.shape[1] == right.shape[0] > 0
+
+
+def _alpha(parts: Parts) -> torch.Tensor:
+    """As stated, bit for bit, or else the one that means the layer's scale."""
+    has_own = ALPHA in parts and scale_of(parts) == float(parts[ALPHA]) / rank_of(parts)
+    return parts[ALPHA].reshape(1) if has_own else torch.tensor([stated_alpha(parts)])
+
+
+def _settings(layers: Layers) -> str:
+    """The settings that a file without any must have had; ranks that differ are in its tensors."""
+    largest = max(layers.values(), key=rank_of)
+    alpha = stated_alpha(largest)
+    stated = {
+        "kind": "lora",
+        "variant": variant_of_all(layers),
+        "rank": rank_of(largest),
+        "use_dora": any(MAGNITUDE in parts for parts in layers.values()),
+    }
+    return json.dumps(stated | ({"alpha": alpha} if alpha > 0 else {}))

@@ -71,7 +71,7 @@ def live_layers(base: BaseModel) -> Iterator[tuple[str, str, torch.Tensor]]:
     """Part, module path and weight of every linear and convolution layer; also where a trainer's own
     layers stand around them.
     """
-    parts: dict[str, nn.Module] = {"unet": base.unet, "text_encoder": base.text_encoder}
+    parts: dict[str, nn.Module] = {"unet": base.unet, **base.named_text_encoders}
     for part, model in parts.items():
         for name, module in model.named_modules():
             if isinstance(module, nn.Linear | nn.Conv2d) and ".lora_" not in name:

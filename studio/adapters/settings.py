@@ -10,8 +10,9 @@ from studio.settings import Section
 class ExportSettings(Section):
     """File formats and number format of the exported adapter."""
 
-    formats: tuple[str, ...] = ("kohya",)
-    """Key names to write: ``kohya`` (A1111, Forge, ComfyUI) and ``diffusers`` for LoRA."""
+    formats: tuple[str, ...] = ()
+    """File formats to write. Empty: the method's first, which the webuis and ComfyUI read. LoRA has
+    ``kohya`` and ``diffusers``; whole weights have ``checkpoint``, ``diffusers`` and ``extracted``."""
 
     dtype: Literal["fp32", "fp16", "bf16"] = "fp16"
     """Number format of the file. fp16 is what the field exchanges."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,8 @@ from studio.errors import AdapterError
 
 Dtype = Literal["fp32", "fp16", "bf16"]
 TORCH_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+# Which bytes of a file the webuis hashed before safetensors.
+LEGACY_HASH_BYTES = (0x100000, 0x110000)
 _NAMES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 
@@ -35,16 +37,34 @@ def write_tensors(
         more: metadata keys that only the format knows.
     """
     metadata = {**to_metadata(header), **more}
-    data, entries = _data(tensors)
+    entries = _entries(tensors)
     # kohya hashes a file that has its own keys only, for users may edit the others.
-    kohya_file = _header({k: v for k, v in metadata.items() if k.startswith("ss_")}, entries) + data
-    digest = hashlib.sha256(data).hexdigest()
+    start = _header({k: v for k, v in metadata.items() if k.startswith("ss_")}, entries)
+    digest, legacy = hashlib.sha256(), hashlib.sha256()
+    position = len(start)
+    legacy.update(start[slice(*LEGACY_HASH_BYTES)])
+    for chunk in _chunks(tensors, entries):
+        digest.update(chunk)
+        first, last = (max(0, edge - position) for edge in LEGACY_HASH_BYTES)
+        legacy.update(chunk[first:last])
+        position += len(chunk)
     metadata |= {
-        "modelspec.hash_sha256": f"0x{digest}",
-        "sshs_model_hash": digest,
-        "sshs_legacy_hash": hashlib.sha256(kohya_file[0x100000:0x110000]).hexdigest()[:8],
+        "modelspec.hash_sha256": f"0x{digest.hexdigest()}",
+        "sshs_model_hash": digest.hexdigest(),
+        "sshs_legacy_hash": legacy.hexdigest()[:8],
     }
-    atomic.write_bytes(path, _header(metadata, entries) + data)
+    write_safetensors(path, tensors, metadata)
+
+
+def write_safetensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]
+) -> None:
+    """Write tensors and metadata, sorted, whole or not at all; one tensor at a time in memory."""
+    entries = _entries(tensors)
+    with atomic.replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(_header(metadata, entries))
+        for chunk in _chunks(tensors, entries):
+            file.write(chunk)
 
 
 def rounded(name: str, tensor: torch.Tensor, dtype: Dtype) -> torch.Tensor:
@@ -62,22 +82,26 @@ def rounded(name: str, tensor: torch.Tensor, dtype: Dtype) -> torch.Tensor:
     return result
 
 
-def _data(tensors: Mapping[str, torch.Tensor]) -> tuple[bytes, dict[str, object]]:
-    """The tensors' bytes, widest numbers first so that all are aligned, and their entries."""
-    chunks: list[bytes] = []
-    entries: dict[str, object] = {}
+def _entries(tensors: Mapping[str, torch.Tensor]) -> dict[str, dict[str, object]]:
+    """The header's entries in the order of the data: widest numbers first, so that all are aligned."""
+    entries: dict[str, dict[str, object]] = {}
     position = 0
     for name, tensor in sorted(tensors.items(), key=lambda kv: (-kv[1].element_size(), kv[0])):
-        chunk = tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-        offsets = [position, position + len(chunk)]
+        end = position + tensor.numel() * tensor.element_size()
         entries[name] = {
             "dtype": _NAMES[tensor.dtype],
             "shape": list(tensor.shape),
-            "data_offsets": offsets,
+            "data_offsets": [position, end],
         }
-        chunks.append(chunk)
-        position = offsets[1]
-    return b"".join(chunks), entries
+        position = end
+    return entries
+
+
+def _chunks(tensors: Mapping[str, torch.Tensor], names: Iterable[str]) -> Iterator[memoryview]:
+    """Each tensor's bytes."""
+    for name in names:
+        numbers = tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        yield memoryview(numbers.numpy())  # type: ignore[arg-type]  # arrays are buffers
 
 
 def _header(metadata: Mapping[str, str], entries: Mapping[str, object]) -> bytes:

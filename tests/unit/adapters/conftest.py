@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 from studio.adapters.adapter import Adapter, AdapterHeader
+from studio.adapters.whole_weights import named_parameters
 from studio.bases.base_model import BaseModel
 
 UNET_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -49,18 +51,20 @@ def random_lora(
     """A LoRA on every layer of ``base`` that ends as one of the targets."""
     generator = torch.Generator().manual_seed(3)
     tensors: dict[str, torch.Tensor] = {}
-    parts = (("unet", base.unet, unet_targets), ("text_encoder", base.text_encoder, text_targets))
-    for part, model, targets in parts:
+    scale = (rank if alpha is None else alpha) / (rank**0.5 if use_rslora else rank)
+    parts = [(part, model, text_targets) for part, model in base.named_text_encoders.items()]
+    for part, model, targets in [("unet", base.unet, unet_targets), *parts]:
         for name, module in model.named_modules():
             if not name.endswith(tuple(f".{target}" for target in targets)):
                 continue
             weight = module.weight
             ones = [1] * (weight.dim() - 2)
-            path = f"{part}.{name}"
+            path = f"{part}.{name.removeprefix('text_model.')}"
             shapes = {"A": (rank, *weight.shape[1:]), "B": (weight.shape[0], rank, *ones)}
             for letter, shape in shapes.items():
                 values = spread * torch.randn(shape, generator=generator)
                 tensors[f"{path}.lora_{letter}.weight"] = values
+            tensors[f"{path}.alpha"] = torch.tensor([scale * rank])
             if use_dora:
                 lengths = weight.detach().float().flatten(1).norm(dim=1)
                 factors = 0.8 + 0.4 * torch.rand(lengths.shape, generator=generator)
@@ -72,3 +76,30 @@ def random_lora(
 @pytest.fixture
 def lora() -> AdapterMaker:
     return random_lora
+
+
+def random_whole(
+    base: BaseModel,
+    *,
+    train_text_encoder: bool = False,
+    spread: float = 0.05,
+    **settings: Any,
+) -> Adapter:
+    """Whole weights of the U-Net, and of the text encoders where they train, a little off the base's."""
+    generator = torch.Generator().manual_seed(4)
+    header = replace(header_for(base), kind="full", method="dreambooth")
+    stated = {"kind": "dreambooth", "weights": "full", **settings}
+    return Adapter(
+        replace(header, settings=json.dumps(stated)),
+        {
+            name: parameter.detach().float()
+            + spread * torch.randn(parameter.shape, generator=generator)
+            for name, parameter in named_parameters(base).items()
+            if train_text_encoder or name.startswith("unet.")
+        },
+    )
+
+
+@pytest.fixture
+def whole() -> AdapterMaker:
+    return random_whole

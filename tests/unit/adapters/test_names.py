@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from studio.adapters.names import flat, kohya_name, nested, neutral_path
+from studio.training.lora.settings import LoraWeights
+from studio.training.lora.targets import find_targets
 
 
 def sd15_unet() -> UNet2DConditionModel:
@@ -72,9 +76,29 @@ def paths_of_sd15() -> set[str]:
 
 
 def test_sd15_has_exactly_the_fields_264_names() -> None:
-    names = {kohya_name(path) for path in paths_of_sd15()}
+    names = {kohya_name(path, "sd1") for path in paths_of_sd15()}
     assert names == kohya_names_of_sd15()
     assert len(names) == 264
+
+
+def test_sd15_has_50_convolutions_for_locon() -> None:
+    """kohya's: every resnet's two, and the samplers between the levels; nothing of 1x1."""
+    resnets = [f"down_blocks_{i}_resnets_{j}" for i in range(4) for j in range(2)]
+    resnets += [f"up_blocks_{i}_resnets_{j}" for i in range(4) for j in range(3)]
+    resnets += [f"mid_block_resnets_{j}" for j in range(2)]
+    wanted = {f"lora_unet_{resnet}_conv{n}" for resnet in resnets for n in (1, 2)}
+    wanted |= {f"lora_unet_down_blocks_{i}_downsamplers_0_conv" for i in range(3)}
+    wanted |= {f"lora_unet_up_blocks_{i}_upsamplers_0_conv" for i in range(3)}
+    base = SimpleNamespace(name="sd15", unet=sd15_unet(), named_text_encoders={})
+    with_convs = {
+        kohya_name(target.path, "sd1")
+        for target in find_targets(LoraWeights(conv_rank=4), base, ["unet"])
+    }
+    without = {
+        kohya_name(target.path, "sd1") for target in find_targets(LoraWeights(), base, ["unet"])
+    }
+    assert with_convs - without == wanted
+    assert len(wanted) == 50
 
 
 def test_every_layer_of_sd15_comes_back_under_its_own_path() -> None:
@@ -85,7 +109,7 @@ def test_every_layer_of_sd15_comes_back_under_its_own_path() -> None:
         if isinstance(module, torch.nn.Linear | torch.nn.Conv2d)
     }
     assert len(paths) > 264
-    assert {neutral_path(kohya_name(path)) for path in paths} == paths
+    assert {neutral_path(kohya_name(path, "sd1")) for path in paths} == paths
 
 
 @pytest.mark.parametrize("middle", ["", "text_model_"])
@@ -106,9 +130,10 @@ def test_nesting_is_added_once_and_to_the_text_encoder_alone() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "lora_te1_text_model_encoder_layers_0_mlp_fc1",
-        "lora_unet_input_blocks_4_1_proj_in",
+        "lora_te3_text_model_encoder_layers_0_mlp_fc1",
+        "lora_unet_double_blocks_0_img_attn_qkv",
         "lora_unet_",
+        "lora_te_",
         "anything",
     ],
 )

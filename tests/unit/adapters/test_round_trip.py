@@ -14,7 +14,7 @@ from studio.adapters.adapter import Adapter
 from studio.adapters.export import export
 from studio.adapters.files import read_adapter
 from studio.adapters.formats import format_named
-from studio.adapters.lora_layers import lora_scale, trained_changes
+from studio.adapters.lora_layers import trained_changes
 from studio.adapters.names import nested
 from studio.adapters.readback import live_layers
 from studio.adapters.tensor_bytes import TORCH_DTYPES, Dtype
@@ -50,11 +50,10 @@ def test_what_is_written_is_read(
 @pytest.mark.parametrize("name", FORMATS)
 def test_rslora_keeps_its_scale(tiny_base: BaseModel, lora: Any, tmp_path: Path, name: str) -> None:
     adapter: Adapter = lora(tiny_base, use_rslora=True, rank=9, alpha=6.0)
-    assert lora_scale(adapter.header.settings) == pytest.approx(2.0)
     (file,) = export(adapter, tiny_base, tmp_path, "x", formats=[name], dtype="fp32")
     if name == "kohya":
         alphas = {float(t) for key, t in load_file(file.path).items() if key.endswith(".alpha")}
-        assert alphas == {18.0}
+        assert alphas == {18.0}  # 6 / sqrt(9) = 18 / 9
     again = change_of_all(read_adapter(file.path), tiny_base)
     for path, change in change_of_all(adapter, tiny_base).items():
         torch.testing.assert_close(again[path], change)
@@ -105,7 +104,7 @@ def test_a_peft_file_without_configuration_has_scale_one(
 ) -> None:
     adapter: Adapter = lora(tiny_base, rank=4, alpha=4.0)
     save_file(
-        {nested(name): tensor for name, tensor in adapter.tensors.items()},
+        {nested(k): v for k, v in adapter.tensors.items() if not k.endswith(".alpha")},
         tmp_path / "y.safetensors",
     )
     assert verify(tmp_path / "y.safetensors", adapter, tiny_base).ok
@@ -147,9 +146,9 @@ def test_unknown_formats_and_families_are_refused(
         format_named("lora", "koyha")
     with pytest.raises(AdapterError, match="cannot be a file's name"):
         export(adapter, tiny_base, tmp_path, "../x", formats=["kohya"], dtype="fp16")
-    sdxl = replace(adapter, header=replace(adapter.header, family="sdxl"))
-    with pytest.raises(AdapterError, match="family 'sdxl' cannot be written yet"):
-        export(sdxl, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp16")
+    svd = replace(adapter, header=replace(adapter.header, family="svd"))
+    with pytest.raises(AdapterError, match=r"no place for .* of a base of family 'svd'"):
+        export(svd, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp16")
 
 
 def test_the_header_names_what_tools_look_for(

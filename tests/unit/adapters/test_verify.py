@@ -49,7 +49,7 @@ def test_a_right_file_passes(
     verdict = file.verdict
     assert verdict.ok
     assert (verdict.format, verdict.dtype, verdict.problem()) == (name, dtype, "")
-    assert verdict.layers == len(adapter.tensors) // 2
+    assert verdict.layers == len(adapter.tensors) // 3
     assert verdict.max_relative_difference <= verdict.tolerance
     assert (verdict.max_relative_difference == 0) <= (dtype == "fp32")
     assert Verdict(**json.loads(json.dumps(verdict.to_json()))).layers == verdict.layers
@@ -135,7 +135,7 @@ def test_a_file_that_fails_is_not_published(
 ) -> None:
     (good,) = export(adapter, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp16")
     content = good.path.read_bytes()
-    monkeypatch.setattr(kohya, "kohya_name", lambda path: "lora_unet_" + path)
+    monkeypatch.setattr(kohya, "kohya_name", lambda path, family: f"lora_unet_{family}{path}")
     with pytest.raises(VerificationError, match=r"not kept: .* tensors unused"):
         export(adapter, tiny_base, tmp_path, "x", formats=["kohya"], dtype="fp16")
     with pytest.raises(VerificationError):

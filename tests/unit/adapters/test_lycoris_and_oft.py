@@ -1,0 +1,177 @@
+"""LoHa, LoKr and OFT files: names and values as their own tools have them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import OFTConfig, inject_adapter_in_model, set_peft_model_state_dict
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from studio.adapters.adapter import Adapter, AdapterHeader
+from studio.adapters.export import export
+from studio.adapters.files import read_adapter
+from studio.adapters.layer_change import changed_weight
+from studio.adapters.verify import verify
+from studio.bases.base_model import BaseModel
+from studio.errors import AdapterError
+from studio.training.lora.layers import LoraLayers
+from studio.training.lora.merging import merged
+from studio.training.lora.settings import LoraWeights
+
+OFT = {"variant": "oft", "rank": 4}
+
+
+@pytest.fixture
+def trained(tiny_base: BaseModel) -> Any:
+    """An adapter of random values in the U-Net and the text encoder, by settings; its base clean."""
+
+    def make(**settings: Any) -> Adapter:
+        base = copy.copy(tiny_base)
+        base.unet = copy.deepcopy(tiny_base.unet)
+        base.text_encoders = copy.deepcopy(tiny_base.text_encoders)
+        weights = LoraWeights(**settings)
+        layers = LoraLayers(weights, base, ["unet", "text_encoder"], seed=1)
+        generator = torch.Generator().manual_seed(0)
+        for group in layers.param_groups():
+            for parameter in group.parameters.values():
+                parameter.data += 0.3 * torch.randn(parameter.shape, generator=generator)
+        return Adapter(header_for(tiny_base, weights), layers.tensors())
+
+    return make
+
+
+def header_for(base: BaseModel, weights: LoraWeights) -> AdapterHeader:
+    return AdapterHeader(
+        kind=weights.variant,
+        family=base.family,
+        base_name=base.name,
+        base_digest=base.digest,
+        settings=weights.model_dump_json(),
+        method="lora",
+    )
+
+
+def stem(key: str) -> str:
+    return key.partition(".")[2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        (
+            {"variant": "loha", "rank": 2, "conv_rank": 2},
+            {"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "alpha"},
+        ),
+        ({"variant": "lokr", "rank": 1}, {"lokr_w1", "lokr_w2_a", "lokr_w2_b", "alpha"}),
+        ({"variant": "lokr", "rank": 16, "conv_rank": 16}, {"lokr_w1", "lokr_w2", "alpha"}),
+    ],
+)
+def test_lycoris_names_and_a_file_that_reads_back(
+    tiny_base: BaseModel, trained: Any, tmp_path: Path, settings: Any, names: set[str]
+) -> None:
+    adapter = trained(**settings)
+    (file,) = export(adapter, tiny_base, tmp_path, "x", formats=["kohya"], dtype="bf16")
+    content = load_file(file.path)
+    assert {stem(key) for key in content} == names
+    assert file.verdict.layers * len(names) == len(content)
+    with safe_open(file.path, "pt") as opened:
+        metadata = opened.metadata()
+    assert metadata["ss_network_module"] == "lycoris.kohya"
+    assert json.loads(metadata["ss_network_args"])["algo"] == settings["variant"]
+    assert metadata["modelspec.architecture"] == "stable-diffusion-v1/lora"
+    assert read_adapter(file.path).header == adapter.header
+
+
+def test_a_foreign_loha_says_what_it_is(tiny_base: BaseModel, trained: Any, tmp_path: Path) -> None:
+    adapter = trained(variant="loha", rank=2, alpha=1)
+    (file,) = export(adapter, tiny_base, tmp_path, "x", formats=[], dtype="fp32")
+    save_file(load_file(file.path), tmp_path / "y.safetensors")
+    again = read_adapter(tmp_path / "y.safetensors")
+    assert (again.header.kind, again.header.family) == ("loha", "sd1")
+    assert verify(tmp_path / "y.safetensors", adapter, tiny_base).ok
+    wrong = {k: t * (2 if k.endswith("hada_w1_a") else 1) for k, t in load_file(file.path).items()}
+    save_file(wrong, tmp_path / "z.safetensors")
+    verdict = verify(tmp_path / "z.safetensors", adapter, tiny_base)
+    assert verdict.max_relative_difference == pytest.approx(1.0, abs=1e-3)
+
+
+def test_changes_by_hand() -> None:
+    """Worked out on paper from the papers' formulas, each of a 2 x 2 weight of ones."""
+    ones = torch.ones(2, 2)
+
+    def column(*values: float) -> torch.Tensor:
+        return torch.tensor([[value] for value in values])
+
+    def row(*values: float) -> torch.Tensor:
+        return torch.tensor([values])
+
+    loha = {"hada_w1_a": column(1, 2), "hada_w1_b": row(1, 3)}  # [[1, 3], [2, 6]]
+    loha |= {"hada_w2_a": column(1, 1), "hada_w2_b": row(2, 0.5)}  # [[2, .5], [2, .5]]
+    loha |= {"alpha": torch.tensor([2.0])}  # twice [[2, 1.5], [4, 3]]
+    assert changed_weight(ones, loha).tolist() == [[5, 4], [9, 7]]
+    lokr = {"lokr_w1": row(1, 2), "lokr_w2": column(3, 4), "alpha": torch.tensor([9.0])}
+    assert changed_weight(ones, lokr).tolist() == [[4, 7], [5, 9]]  # whole factors know no alpha
+    lokr = {"lokr_w1": row(1, 2), "lokr_w2_a": column(3, 4), "lokr_w2_b": row(1)}
+    assert changed_weight(ones, lokr | {"alpha": torch.tensor([2.0])}).tolist() == [
+        [7, 13],
+        [9, 17],
+    ]
+    # Cayley of [[0, 1], [-1, 0]]: (I - Q)(I + Q)^-1 = [[0, -1], [1, 0]], a quarter turn.
+    turned = changed_weight(row(3.0, 5.0), {"oft_R.weight": row(1.0)})
+    torch.testing.assert_close(turned, row(-5.0, 3.0))
+
+
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config`")  # one for each block size
+def test_peft_itself_makes_of_an_oft_file_what_was_trained(
+    tiny_base: BaseModel, trained: Any, tmp_path: Path
+) -> None:
+    """As the format's documentation says to load it; with blocks of several sizes."""
+    adapter = trained(**OFT, blocks={"mid_block": {"rank": 8}})
+    (file,) = export(adapter, tiny_base, tmp_path, "x", formats=["peft"], dtype="fp32")
+    with safe_open(file.path, "pt") as opened:
+        configs = json.loads(opened.metadata()["peft_configs"])
+    states = torch.linspace(-1, 1, 4 * 32).view(1, 4, 32)
+    inputs = torch.ones(1, 4, 8, 8), torch.tensor(3), states
+    with merged(adapter.tensors, tiny_base), torch.no_grad():
+        ours = tiny_base.unet(*inputs).sample
+    sizes = set()
+    for config in configs:
+        if config.pop("part") == "unet":
+            sizes.add(config["oft_block_size"])
+            inject_adapter_in_model(OFTConfig(**config), tiny_base.unet)
+    state = {k.removeprefix("unet."): t for k, t in load_file(file.path).items() if "unet." in k}
+    result: Any = set_peft_model_state_dict(tiny_base.unet, state)
+    assert not result.unexpected_keys
+    assert sizes == {4, 8}
+    with torch.no_grad():
+        torch.testing.assert_close(tiny_base.unet(*inputs).sample, ours, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("change", [{"use_cayley_neumann": True}, {"coft": True}, None])
+def test_rotations_of_another_make_are_refused(
+    tiny_base: BaseModel, trained: Any, tmp_path: Path, change: dict[str, Any] | None
+) -> None:
+    (file,) = export(trained(**OFT), tiny_base, tmp_path, "x", formats=[], dtype="fp32")
+    with safe_open(file.path, "pt") as opened:
+        metadata = opened.metadata()
+    configs = [{**config, **(change or {})} for config in json.loads(metadata.pop("peft_configs"))]
+    if change:
+        metadata["peft_configs"] = json.dumps(configs)
+    save_file(load_file(file.path), tmp_path / "y.safetensors", metadata=metadata)
+    with pytest.raises(AdapterError, match="rotat"):
+        read_adapter(tmp_path / "y.safetensors")
+
+
+@pytest.mark.parametrize(("variant", "name"), [("oft", "kohya"), ("loha", "diffusers")])
+def test_formats_that_cannot_hold_a_kind_are_not_offered(
+    tiny_base: BaseModel, trained: Any, tmp_path: Path, variant: str, name: str
+) -> None:
+    adapter = trained(variant=variant, rank=4)
+    with pytest.raises(AdapterError, match=f"{variant} adapters have no format '{name}'"):
+        export(adapter, tiny_base, tmp_path, "x", formats=[name], dtype="fp32")
