@@ -10,16 +10,39 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDPMScheduler,
+    EulerDiscreteScheduler,
+    UNet2DConditionModel,
+)
+from hypothesis import HealthCheck, settings
 from PIL import Image
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+)
 
 from studio.bases.base_model import BaseModel
 from studio.examples.example import Example
 
+# Several torch processes on two cores are slow now and then, which says nothing of the code.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
+
 TINY_WIDTH = 32
+TINY_SECOND_WIDTH = 40  # of SDXL's second text encoder; another, so that no mix-up goes unseen
 TINY_RESOLUTION_PX = 64
 TINY_MAX_TOKENS = 16
+SDXL_TREE = {
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "layers_per_block": 2,
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -61,7 +84,66 @@ def tiny_base(_tiny_base_once: BaseModel) -> BaseModel:
         unet=copy.deepcopy(once.unet),
         vae=copy.deepcopy(once.vae),
         text_encoders=copy.deepcopy(once.text_encoders),
+        tokenizers=copy.deepcopy(once.tokenizers),
     )
+
+
+@pytest.fixture(scope="session")
+def _tiny_sdxl_once() -> BaseModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        first, second = _tokenizer(), _tokenizer(pad_token="!")
+        return BaseModel(
+            name="tiny-sdxl",
+            family="sdxl",
+            digest=hashlib.sha256(b"tiny-sdxl").hexdigest(),
+            resolution_px=TINY_RESOLUTION_PX,
+            unet=_sdxl_unet(),
+            vae=_vae(scaling_factor=0.13025),
+            text_encoders=[_text_encoder(first), _second_text_encoder(second)],
+            tokenizers=[first, second],
+            noise_scheduler=EulerDiscreteScheduler(
+                beta_start=0.00085,
+                beta_end=0.012,
+                beta_schedule="scaled_linear",
+                prediction_type="epsilon",
+                timestep_spacing="leading",
+                steps_offset=1,
+            ),
+            force_zeros_for_empty_prompt=True,
+        )
+
+
+@pytest.fixture
+def tiny_sdxl(_tiny_sdxl_once: BaseModel) -> BaseModel:
+    """A base with SDXL's module tree and random weights, the same in every session; a test's own.
+
+    The deepest level has 3 transformer blocks for 10, the second text encoder 4 layers for 32.
+    """
+    once = _tiny_sdxl_once
+    return replace(
+        once,
+        unet=copy.deepcopy(once.unet),
+        vae=copy.deepcopy(once.vae),
+        text_encoders=copy.deepcopy(once.text_encoders),
+        tokenizers=copy.deepcopy(once.tokenizers),
+    )
+
+
+@pytest.fixture(scope="session")
+def meta_sdxl_unet() -> UNet2DConditionModel:
+    """SDXL's U-Net at its full size, as published with the weights; on the meta device, no memory."""
+    with torch.device("meta"):
+        return UNet2DConditionModel(
+            sample_size=128,
+            block_out_channels=(320, 640, 1280),
+            transformer_layers_per_block=(1, 2, 10),
+            cross_attention_dim=2048,
+            attention_head_dim=(5, 10, 20),
+            addition_time_embed_dim=256,
+            projection_class_embeddings_input_dim=1280 + 6 * 256,
+            **SDXL_TREE,
+        )
 
 
 def _unet() -> UNet2DConditionModel:
@@ -76,8 +158,25 @@ def _unet() -> UNet2DConditionModel:
     return unet.requires_grad_(False).eval()
 
 
-def _vae() -> AutoencoderKL:
+def _sdxl_unet() -> UNet2DConditionModel:
+    time_ids, time_id_width = 6, 8
+    unet = UNet2DConditionModel(
+        sample_size=TINY_RESOLUTION_PX // 8,
+        block_out_channels=(8, 16, 32),
+        transformer_layers_per_block=(1, 2, 3),
+        cross_attention_dim=TINY_WIDTH + TINY_SECOND_WIDTH,
+        attention_head_dim=(2, 2, 4),
+        addition_time_embed_dim=time_id_width,
+        projection_class_embeddings_input_dim=TINY_SECOND_WIDTH + time_ids * time_id_width,
+        norm_num_groups=4,
+        **SDXL_TREE,
+    )
+    return unet.requires_grad_(False).eval()
+
+
+def _vae(scaling_factor: float = 0.18215) -> AutoencoderKL:
     vae = AutoencoderKL(
+        scaling_factor=scaling_factor,
         block_out_channels=(4, 8, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
@@ -104,7 +203,24 @@ def _text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     return CLIPTextModel(config).requires_grad_(False).eval()
 
 
-def _tokenizer() -> CLIPTokenizer:
+def _second_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModelWithProjection:
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=TINY_SECOND_WIDTH,
+        intermediate_size=TINY_SECOND_WIDTH,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        max_position_embeddings=TINY_MAX_TOKENS,
+        projection_dim=TINY_SECOND_WIDTH,
+        hidden_act="gelu",
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPTextModelWithProjection(config).requires_grad_(False).eval()
+
+
+def _tokenizer(pad_token: str = "<|endoftext|>") -> CLIPTokenizer:
     """CLIP's tokenizer with single letters for a vocabulary: every word of ASCII can be spelled."""
     letters = [chr(code) for code in range(33, 127)]
     words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
@@ -112,6 +228,7 @@ def _tokenizer() -> CLIPTokenizer:
         vocab={word: index for index, word in enumerate(words)},
         merges=[],
         model_max_length=TINY_MAX_TOKENS,
+        pad_token=pad_token,
     )
 
 

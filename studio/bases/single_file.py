@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio.bases.base_model import Family
-from studio.bases.diffusers_folder import Configuration, check_supported, read_configuration
-from studio.bases.tensor_file import TensorFileError, read_layout
+from studio.bases.configuration import (
+    Configuration,
+    check_channels,
+    check_supported,
+    read_configuration,
+    refiner_error,
+)
+from studio.bases.tensor_file import TensorFileError, TensorPlace, read_layout
 from studio.errors import BaseModelError
 
-CROSS_ATTENTION = (
-    "model.diffusion_model.input_blocks.{block}.1.transformer_blocks.0.attn2.to_k.weight"
-)
-WIDTHS: dict[int, Family] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
-# The first block with attention: SD 1.x and 2.x have it in block 1, SDXL in block 4.
-BLOCKS = (1, 4)
+FIRST_CONVOLUTION = "model.diffusion_model.input_blocks.0.0.weight"
+# A file's text encoders tell its family; widths do not, for models of other widths exist.
+TEXT_ENCODER_KEYS: dict[str, Family] = {
+    "cond_stage_model.transformer.": "sd1",
+    "cond_stage_model.model.": "sd2",
+    "conditioner.embedders.0.transformer.": "sdxl",
+    "conditioner.embedders.0.open_clip.": "svd",
+}
+REFINER_KEYS = "conditioner.embedders.0.model."
 
 
 @dataclass(frozen=True)
@@ -41,8 +51,10 @@ def read_single_file(path: Path, name: str) -> SingleFile:
         BaseModelError: the file is broken, no Stable Diffusion model, or of an unsupported family,
             or there is no configuration folder beside it.
     """
-    family = _family(path, name)
+    tensors = _tensors(path, name)
+    family = _family(tensors, name)
     check_supported(family, name)
+    check_channels(tensors[FIRST_CONVOLUTION].shape[1], name)
     folder = path.with_suffix("")
     if not folder.is_dir():
         raise BaseModelError(
@@ -58,18 +70,25 @@ def read_single_file(path: Path, name: str) -> SingleFile:
     return SingleFile(path, folder, configuration)
 
 
-def _family(path: Path, name: str) -> Family:
+def _tensors(path: Path, name: str) -> dict[str, TensorPlace]:
     try:
-        tensors = read_layout(path).tensors
+        return read_layout(path).tensors
     except (TensorFileError, OSError) as error:
         raise BaseModelError(
             f"base model {name!r} cannot be read: {error}; fetch it anew"
         ) from error
-    keys = [CROSS_ATTENTION.format(block=block) for block in BLOCKS]
-    shape = next((tensors[key].shape for key in keys if key in tensors), ())
-    if len(shape) != 2 or shape[1] not in WIDTHS:
+
+
+def _family(tensors: Mapping[str, TensorPlace], name: str) -> Family:
+    is_unet = FIRST_CONVOLUTION in tensors and len(tensors[FIRST_CONVOLUTION].shape) > 1
+    if is_unet and any(key.startswith(REFINER_KEYS) for key in tensors):
+        raise refiner_error(name)
+    families = {
+        f for start, f in TEXT_ENCODER_KEYS.items() if any(k.startswith(start) for k in tensors)
+    }
+    if not is_unet or len(families) != 1:
         raise BaseModelError(
-            f"base model {name!r} is not a Stable Diffusion checkpoint in the original naming; "
-            "is it an adapter?"
+            f"base model {name!r} is not a whole Stable Diffusion checkpoint in the original "
+            "naming; is it an adapter, or a U-Net without its text encoder?"
         )
-    return WIDTHS[shape[1]]
+    return families.pop()

@@ -16,12 +16,14 @@ PICKLED = {".ckpt", ".pt", ".pth", ".bin"}
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 # What a diffusers model needs and nothing else: many repositories also hold pickled twins and the
 # whole model a second time as one file.
+WEIGHT_FOLDERS = ("unet", "vae", "text_encoder", "text_encoder_2")
+TOKENIZER_FOLDERS = ("tokenizer", "tokenizer_2")
 HUB_FILES = [
     "model_index.json",
     "pocket.json",
-    *(f"{part}/*.json" for part in ("unet", "vae", "text_encoder", "scheduler", "tokenizer")),
-    *(f"{part}/*.safetensors" for part in ("unet", "vae", "text_encoder")),
-    "tokenizer/*.txt",
+    *(f"{folder}/*.json" for folder in (*WEIGHT_FOLDERS, *TOKENIZER_FOLDERS, "scheduler")),
+    *(f"{folder}/*.safetensors" for folder in WEIGHT_FOLDERS),
+    *(f"{folder}/*.txt" for folder in TOKENIZER_FOLDERS),
 ]
 
 

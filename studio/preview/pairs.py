@@ -12,19 +12,19 @@ from studio.bases.base_model import BaseModel
 from studio.preview.comparison import Comparison, Series
 from studio.preview.sampler import Progress, sample
 from studio.preview.settings import SamplingSettings
-from studio.registry import plugin
+from studio.registry import producer
 
 SWEEP_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 
 
 def applied(adapter: Adapter, base: BaseModel, strength: float) -> AbstractContextManager[None]:
-    """The adapter on the base for the length of a ``with`` block, by its own kind's plugin.
+    """The adapter on the base for the length of a ``with`` block, by the plugin that made it.
 
     Raises:
-        UserError: no plugin of the adapter's kind is installed.
+        UserError: that plugin is not installed.
         AdapterError: the adapter does not fit the base.
     """
-    return plugin(adapter.header.kind).load().apply(adapter, base, strength)
+    return producer(adapter.header.plugin_kind).load().apply(adapter, base, strength)
 
 
 def sample_pairs(

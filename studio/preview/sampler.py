@@ -2,8 +2,9 @@
 
 A picture depends on the base, the prompt, the seed and the settings, and on nothing else: not on
 the other pictures of its batch, not on global random state. The drawing itself is diffusers' own
-`StableDiffusionPipeline` with DDIM (Song et al., 2020, arXiv 2010.02502); `initial_latents` and
-`pipeline` are public so that anyone can draw the same picture without the studio::
+`StableDiffusionPipeline` or `StableDiffusionXLPipeline` with DDIM (Song et al., 2020, arXiv
+2010.02502); `initial_latents` and `pipeline` are public so that anyone can draw the same picture
+without the studio::
 
     pipe = StableDiffusionPipeline.from_pretrained(...); pipe.load_lora_weights(file)
     pipe(prompt, latents=initial_latents(seed, 512, 512), ...)
@@ -17,7 +18,7 @@ from itertools import product
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers import DDIMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
 from PIL import Image
 from torch import Tensor
 
@@ -56,28 +57,52 @@ def pipeline(base: BaseModel) -> Any:
     SNR and timestep spacing are the base's. Latents are never clipped: that option is for pixels.
 
     Raises:
-        BaseModelError: a family that this pipeline cannot draw with.
+        BaseModelError: a family that is not drawn from text.
     """
-    if base.family not in ("sd1", "sd2"):
+    if base.family == "svd":
         raise BaseModelError(
-            f"base model {base.name} is of family {base.family}; previews are drawn for sd1 and sd2"
+            f"base model {base.name} is of family svd; previews are drawn for sd1, sd2 and sdxl"
         )
-    noise_scheduler: Any = base.noise_scheduler  # diffusers' types leave its configuration out
-    scheduler = DDIMScheduler.from_config(  # type: ignore[no-untyped-call]
-        noise_scheduler.config, clip_sample=False, thresholding=False, steps_offset=1
-    )
-    pipe: Any = StableDiffusionPipeline(  # type: ignore[no-untyped-call]
+    pipe = _xl_pipeline(base) if base.family == "sdxl" else _plain_pipeline(base)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def _plain_pipeline(base: BaseModel) -> Any:
+    return StableDiffusionPipeline(  # type: ignore[no-untyped-call]
         vae=base.vae,
         text_encoder=base.text_encoder,
         tokenizer=base.tokenizer,
         unet=base.unet,
-        scheduler=scheduler,
+        scheduler=_ddim(base),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+
+
+def _xl_pipeline(base: BaseModel) -> Any:
+    text_encoder, text_encoder_2 = base.text_encoders
+    tokenizer, tokenizer_2 = base.tokenizers
+    return StableDiffusionXLPipeline(  # type: ignore[no-untyped-call]
+        vae=base.vae,
+        text_encoder=text_encoder,
+        text_encoder_2=text_encoder_2,
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer_2,
+        unet=base.unet,
+        scheduler=_ddim(base),
+        force_zeros_for_empty_prompt=base.force_zeros_for_empty_prompt,
+        add_watermarker=False,
+    )
+
+
+def _ddim(base: BaseModel) -> DDIMScheduler:
+    noise_scheduler: Any = base.noise_scheduler  # diffusers' types leave its configuration out
+    scheduler: DDIMScheduler = DDIMScheduler.from_config(  # type: ignore[no-untyped-call]
+        noise_scheduler.config, clip_sample=False, thresholding=False, steps_offset=1
+    )
+    return scheduler
 
 
 @torch.no_grad()
@@ -98,7 +123,7 @@ def sample(
     jobs = list(product(prompts, seeds))
     size = batch_size(base)
     pictures: list[Image.Image] = []
-    with evaluating(base.unet, base.vae, base.text_encoder):
+    with evaluating(base.unet, base.vae, *base.text_encoders):
         for start in range(0, len(jobs), size):
             pictures += _draw(pipe, base.resolution_px, jobs[start : start + size], settings)
             if progress is not None:
@@ -133,6 +158,8 @@ def _draw(
         [initial_latents(s, side_px, side_px, channels, pipe.vae_scale_factor) for _, s in jobs]
     )
     prompts = [prompt for prompt, _ in jobs]
+    # No negative prompt is None: SDXL then guides away from zeros, not from an encoded empty text.
+    negative = [settings.negative_prompt] * len(prompts) if settings.negative_prompt else None
     pictures: list[Image.Image] = pipe(
         prompts,
         height=side_px,
@@ -140,7 +167,7 @@ def _draw(
         latents=latents.to(pipe.unet.device, pipe.unet.dtype),
         num_inference_steps=settings.num_inference_steps,
         guidance_scale=settings.guidance_scale,
-        negative_prompt=[settings.negative_prompt] * len(prompts),
+        negative_prompt=negative,
         output_type="pil",
     ).images
     return pictures

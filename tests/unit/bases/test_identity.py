@@ -92,7 +92,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         "unknown family: .* is 7",
     ),
     "no sample size": (lambda b: edit(b / "unet/config.json", sample_size=None), "sample_size"),
-    "sdxl": (lambda b: edit(b / "model_index.json", text_encoder_2=["x", "y"]), "family sdxl"),
+    "several widths": (
+        lambda b: edit(b / "unet/config.json", cross_attention_dim=[768, 768]),
+        "unknown family",
+    ),
+    "inpainting": (lambda b: edit(b / "unet/config.json", in_channels=9), "reads 9 channels"),
     "svd": (
         lambda b: edit(b / "unet/config.json", _class_name="UNetSpatioTemporalConditionModel"),
         "family svd",

@@ -32,6 +32,7 @@ def lora(base: BaseModel, family: str = "sd1") -> Adapter:
             for name, shape in (("lora_A", (RANK, into)), ("lora_B", (out, RANK))):
                 matrix = 0.2 * torch.randn(shape, generator=generator)
                 tensors[f"unet.{path}.{name}.weight"] = matrix
+            tensors[f"unet.{path}.alpha"] = torch.tensor([8.0])
     settings = f'{{"kind": "lora", "rank": {RANK}, "alpha": 8.0}}'
     header = AdapterHeader("lora", family, base.name, base.digest, settings, title="Random")
     return Adapter(header, tensors)
@@ -39,7 +40,7 @@ def lora(base: BaseModel, family: str = "sd1") -> Adapter:
 
 def test_diffusers_shows_the_same_pictures(small_base: BaseModel, tmp_path: Path) -> None:
     file = tmp_path / "random.safetensors"
-    kohya.write(lora(small_base), file, "fp32")
+    kohya.write(lora(small_base), file, "fp32", small_base)
     ours = sample_pairs(small_base, [file], ["a red heart"], [7], SETTINGS)
     bare, adapted = (np.asarray(s.pictures[0], dtype=int) for s in ours.series)
 
@@ -63,7 +64,7 @@ def test_a_file_for_another_family_is_refused_before_drawing(
     small_base: BaseModel, tmp_path: Path
 ) -> None:
     file = tmp_path / "random.safetensors"
-    kohya.write(lora(small_base, family="sd2"), file, "fp32")
+    kohya.write(lora(small_base, family="sd2"), file, "fp32", small_base)
     with pytest.raises(AdapterError, match="family sd2"):
         sample_pairs(
             small_base, [file], ["a"], [0], SETTINGS, progress=lambda *_: pytest.fail("was drawn")
@@ -74,7 +75,7 @@ def test_a_file_trained_on_another_base_of_the_family_draws_with_a_warning(
     small_base: BaseModel, tmp_path: Path
 ) -> None:
     file = tmp_path / "random.safetensors"
-    kohya.write(lora(replace(small_base, name="other", digest="1" * 64)), file, "fp32")
+    kohya.write(lora(replace(small_base, name="other", digest="1" * 64)), file, "fp32", small_base)
     settings = SETTINGS.model_copy(update={"num_inference_steps": 1})
     comparison = sample_pairs(small_base, [file], ["a"], [0], settings)
     assert len(comparison.warnings) == 1

@@ -42,7 +42,7 @@ def adapter_file(monkeypatch: pytest.MonkeyPatch) -> Path:
         return Adapter(header, {"gain": torch.tensor(gain)})
 
     monkeypatch.setattr(pairs, "read_adapter", read)
-    monkeypatch.setattr(pairs, "plugin", lambda kind: SimpleNamespace(load=lambda: Louder))
+    monkeypatch.setattr(pairs, "producer", lambda kind: SimpleNamespace(load=lambda: Louder))
     return Path("loud.safetensors")
 
 
