@@ -1,6 +1,7 @@
 """LoRA: small low-rank matrices beside the attention's own (Hu et al., 2021)."""
 
 from studio.registry import TrainerPlugin
+from studio.training.lora.settings import VARIANTS
 from trainers.lora.settings import LoraSettings
 
 plugin = TrainerPlugin(
@@ -8,4 +9,6 @@ plugin = TrainerPlugin(
     summary="Low-rank matrices beside the attention's own: the field's standard adapter.",
     settings=LoraSettings,
     trainer_path="trainers.lora.trainer:LoraTrainer",
+    adapter_kinds=VARIANTS,
+    starting_points={"pocket": {"optimizer": {"learning_rate": 1e-3}}},
 )

@@ -10,8 +10,8 @@ import torch
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError, RecipeError
 from studio.examples.captions import encode_captions
+from studio.training.lora.merging import merge_weight, merged
 from studio.training.trainer import TrainingContext
-from trainers.lora.merging import merge_weight, merged
 from trainers.lora.settings import LoraSettings
 from trainers.lora.trainer import LoraTrainer
 
@@ -24,7 +24,7 @@ def new_trainer(base: BaseModel, **settings: Any) -> LoraTrainer:
 def predict(base: BaseModel) -> torch.Tensor:
     latents = torch.linspace(-1, 1, 4 * 8 * 8).view(1, 4, 8, 8)
     prediction: torch.Tensor = base.unet(
-        latents, torch.tensor(300), encode_captions(base, ["a cat"])
+        latents, torch.tensor(300), encode_captions(base, ["a cat"]).hidden_states
     ).sample
     return prediction
 
@@ -63,11 +63,12 @@ def test_merge_by_hand() -> None:
     """W = [[3, 0]], B A = [[0, 4]]: plain LoRA is [[3, 4]], DoRA of length 10 is [[6, 8]]."""
     weight = torch.tensor([[3.0, 0.0]])
     parts = {"lora_A.weight": torch.tensor([[0.0, 2.0]]), "lora_B.weight": torch.tensor([[1.0]])}
-    assert merge_weight(weight, parts, scale=2.0, strength=1.0).tolist() == [[3, 4]]
-    assert merge_weight(weight, parts, scale=2.0, strength=0.5).tolist() == [[3, 2]]
+    parts["alpha"] = torch.tensor([2.0])
+    assert merge_weight(weight, parts, strength=1.0).tolist() == [[3, 4]]
+    assert merge_weight(weight, parts, strength=0.5).tolist() == [[3, 2]]
     parts["lora_magnitude_vector"] = torch.tensor([10.0])
-    assert merge_weight(weight, parts, scale=2.0, strength=1.0).tolist() == [[6, 8]]
-    assert merge_weight(weight, parts, scale=2.0, strength=0.0).tolist() == [[3, 0]]
+    assert merge_weight(weight, parts, strength=1.0).tolist() == [[6, 8]]
+    assert merge_weight(weight, parts, strength=0.0).tolist() == [[3, 0]]
 
 
 def test_neutral_names(tiny_base: BaseModel) -> None:
@@ -82,9 +83,10 @@ def test_neutral_names(tiny_base: BaseModel) -> None:
             f"{path}.lora_A.weight",
             f"{path}.lora_B.weight",
             f"{path}.lora_magnitude_vector",
+            f"{path}.alpha",
         }
     # SD 1.5: 16 transformer blocks with 2 attentions of 4 layers; 12 text layers of 4.
-    assert len(tensors) == 3 * (16 * 2 * 4 + 12 * 4)
+    assert len(tensors) == 4 * (16 * 2 * 4 + 12 * 4)
 
 
 def test_the_text_encoder_may_have_a_learning_rate_of_its_own(tiny_base: BaseModel) -> None:
@@ -100,8 +102,6 @@ def test_targets_that_are_nowhere_are_named_before_anything_is_changed(
     with pytest.raises(RecipeError) as caught:
         trainer.attach()
     assert [problem.split("'")[1] for problem in caught.value.problems] == ["to_qq", "o_k"]
-    with trainer.detached():
-        pass
     assert not any(parameter.requires_grad for parameter in tiny_base.unet.parameters())
 
 
@@ -125,6 +125,6 @@ def test_settings_that_do_nothing_are_pointed_out() -> None:
 def test_strange_tensors_are_refused(tiny_base: BaseModel, name: str, message: str) -> None:
     with (
         pytest.raises(AdapterError, match=message),
-        merged({name: torch.ones(2, 2)}, tiny_base, scale=1.0, strength=1.0),
+        merged({name: torch.ones(2, 2)}, tiny_base),
     ):
         pytest.fail("merged")

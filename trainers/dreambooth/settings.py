@@ -1,0 +1,106 @@
+"""The ``trainer:`` section of a DreamBooth recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from studio.settings import TrainerSettings
+from studio.training.lora.settings import LoraWeights
+
+
+class DreamBoothSettings(LoraWeights, TrainerSettings):
+    """DreamBooth (Ruiz et al., 2023, arXiv 2208.12242), over low-rank or whole weights."""
+
+    kind: Literal["dreambooth"] = "dreambooth"
+    """The method."""
+
+    instance_prompt: str = "a photo of sks"
+    """What every picture is called while training: a rare word and the class, such as ``a photo of sks
+    dog``. Write the same words as ``dataset.trigger``, so that previews ask for them."""
+
+    use_captions: bool = False
+    """Train on each picture's own caption with the trigger in place of ``instance_prompt``; for sets whose
+    captions say what changes from picture to picture."""
+
+    class_prompt: str = ""
+    """What the subject is one of, without the rare word: ``a photo of a dog``. Needed by ``prior``."""
+
+    prior: Literal["none", "class_pictures", "output"] = "none"
+    """How the class is kept from turning into the subject. ``class_pictures``: pictures of the class are
+    learned again beside the subject's, as in the paper. ``output``: the base's own answer to
+    ``class_prompt`` is the target, on the subject's pictures; no pictures are needed, a step takes about
+    three forward passes for one. ``none``: fastest, and the class drifts."""
+
+    prior_loss_weight: float = Field(1.0, gt=0, le=100)
+    """How much keeping the class counts beside learning the subject. Usual: 0.3 to 1."""
+
+    num_class_images: int = Field(200, ge=1, le=100_000)
+    """Pictures of the class that are drawn with the base, once, and kept for other runs. Usual: 100 to 300,
+    or 100 for each picture of the subject."""
+
+    class_pictures: Path | None = None
+    """A folder with pictures of the class of your own: all of them are used and none is drawn."""
+
+    class_num_inference_steps: int = Field(25, ge=1, le=1000)
+    """Denoising steps of the class pictures."""
+
+    class_guidance_scale: float = Field(5.0, ge=1.0, le=30.0)
+    """How strongly class pictures follow ``class_prompt``. Usual: 5 to 7.5."""
+
+    weights: Literal["lora", "full"] = "lora"
+    """``lora``: low-rank weights, by ``rank`` and the settings around it; a small file. ``full``: the whole
+    U-Net; learns most, needs several times the memory, a hundredth of the learning rate (1e-6 to 5e-6 on
+    Stable Diffusion), and leaves a whole model."""
+
+    train_text_encoder: bool = False
+    """Train the text encoder too, of SDXL both: the rare word binds faster and better, and the old meaning
+    suffers sooner. Text is then encoded in every step."""
+
+    text_encoder_learning_rate: float | None = Field(None, gt=0, le=10)
+    """Learning rate of the text encoder. Empty: as the U-Net's; half to a tenth of it is safer."""
+
+    text_encoder_stop_after: float | None = Field(None, gt=0, le=1)
+    """Share of the run after which the text encoder stops learning. Usual: 0.3 to 0.5. Empty: never."""
+
+    extracted_rank: int = Field(64, ge=1, le=1280)
+    """Rank of the LoRA that the export format ``extracted`` makes of whole weights. Usual: 32 to 128."""
+
+    @property
+    def adapter_kinds(self) -> tuple[str, ...]:
+        return ("full",) if self.weights == "full" else (self.variant,)
+
+    @model_validator(mode="after")
+    def _prompts_are_there(self) -> Self:
+        if not self.instance_prompt.strip() and not self.use_captions:
+            raise ValueError("instance_prompt: empty; write one, or set use_captions: true")
+        if self.prior != "none" and not self.class_prompt.strip():
+            raise ValueError(
+                f"class_prompt: missing, and prior: {self.prior} needs it; name the class, "
+                "such as: a photo of a dog"
+            )
+        return self
+
+    def without_effect(self) -> Iterator[str]:
+        """Problems: settings that are given and mean nothing together with the others."""
+        given = self.model_dump(mode="json", exclude_defaults=True)
+        for name in ("text_encoder_learning_rate", "text_encoder_stop_after"):
+            if name in given and not self.train_text_encoder:
+                yield _useless(name, given[name], "trainer.train_text_encoder: true")
+        if "class_pictures" in given and self.prior != "class_pictures":
+            yield _useless(
+                "class_pictures", given["class_pictures"], "trainer.prior: class_pictures"
+            )
+        if self.weights == "full":
+            for name in LoraWeights.model_fields:
+                if name in given:
+                    yield _useless(name, given[name], "trainer.weights: lora")
+        elif "extracted_rank" in given:
+            yield _useless("extracted_rank", given["extracted_rank"], "trainer.weights: full")
+
+
+def _useless(name: str, value: object, needed: str) -> str:
+    return f"trainer.{name}: {value} has no effect; set {needed} as well, or leave it out"
