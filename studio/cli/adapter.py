@@ -13,7 +13,7 @@ from studio.cli.output import AsJson, Runs, note, result, table
 
 app = typer.Typer(name="adapter", help="Look into adapter files.", no_args_is_help=True)
 
-File = Annotated[str, typer.Argument(help="Adapter file, or run.")]
+File = Annotated[str, typer.Argument(help="Adapter file or folder, or run.")]
 
 
 @app.command()

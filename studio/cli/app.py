@@ -8,6 +8,7 @@ import typer
 
 from studio.cli import (
     adapter,
+    compare,
     curate,
     doctor,
     evaluate,
@@ -53,6 +54,7 @@ app.command()(train.train)
 app.command()(train.resume)
 app.command()(preview.preview)
 app.command()(evaluate.evaluate)
+app.command()(compare.compare)
 app.command()(export.export)
 app.add_typer(adapter.app)
 app.add_typer(recipe.app)

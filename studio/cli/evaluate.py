@@ -36,6 +36,7 @@ def evaluate(
         settings=recipe.evaluation,
         sampling=recipe.sampling,
         trigger=recipe.dataset.trigger,
+        captions=recipe.dataset.caption,
     )
     grid = folder.preview_path if folder.preview_path.is_file() else None
     page = write_report(report, folder.path, grid)

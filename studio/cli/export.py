@@ -11,10 +11,15 @@ from studio.cli.output import AsJson, Runs, result
 
 
 def export(  # noqa: PLR0917 - options of a command
-    adapter: Annotated[str, typer.Argument(help="Adapter file, or run.")],
-    to: Annotated[str, typer.Option("--to", help="Format, such as kohya or diffusers.")],
+    adapter: Annotated[str, typer.Argument(help="Adapter file or folder, or run.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", help="Format, such as kohya, diffusers, a1111, checkpoint or extracted."
+        ),
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="The file to write. Default: beside the adapter.")
+        Path | None, typer.Option(help="The file or folder to write. Default: beside the adapter.")
     ] = None,
     dtype: Annotated[
         Literal["fp32", "fp16", "bf16"], typer.Option(help="Number format of the file.")
@@ -36,7 +41,7 @@ def export(  # noqa: PLR0917 - options of a command
     source = adapter_file(adapter, runs)
     content = read_adapter(source)
     target = format_named(content.header.kind, to)
-    path = out or source.with_name(f"{source.stem}{target.suffix}.safetensors")
+    path = out or source.with_name(target.file_name(source.stem))
     if path.exists():
         raise AdapterError(f"{path} is there already; give another name with --out")
     model = load_base(base or content.header.base_name or "pocket")

@@ -13,7 +13,7 @@ SUBJECTS = ("a red heart", "a smiling face", "a blue book", "a cat")
 
 
 def preview(  # noqa: PLR0917 - options of a command
-    adapters: Annotated[list[str], typer.Argument(help="Adapter files, or runs.")],
+    adapters: Annotated[list[str], typer.Argument(help="Adapter files or folders, or runs.")],
     base: Annotated[
         str | None, typer.Option(help="Base model. Default: the one trained on.")
     ] = None,

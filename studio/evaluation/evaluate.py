@@ -9,11 +9,13 @@ from pathlib import Path
 from studio.bases.base_model import BaseModel
 from studio.bases.source import locate
 from studio.curation.manifest import CuratedSet
+from studio.curation.settings import CaptionSettings
 from studio.errors import DatasetError
 from studio.evaluation.clip_scorer import ClipScorer
 from studio.evaluation.measure import measure
 from studio.evaluation.result import EvaluationReport
 from studio.evaluation.settings import EvaluationSettings
+from studio.examples.caption_pipeline import AS_THEY_ARE, CaptionPipeline
 from studio.examples.example import with_trigger
 from studio.preview.pairs import sample_pairs
 from studio.preview.sampler import Progress
@@ -29,6 +31,7 @@ def evaluate(
     settings: EvaluationSettings,
     sampling: SamplingSettings,
     trigger: str = "",
+    captions: CaptionSettings = AS_THEY_ARE,
     progress: Progress | None = None,
 ) -> EvaluationReport:
     """Draw the set's own captions with and without the adapter file, and measure both.
@@ -38,6 +41,7 @@ def evaluate(
         training: pictures that it did see.
         sampling: steps, guidance and strength; prompts and seeds come from ``settings``.
         trigger: put in front of every prompt that lacks it, for the base as for the adapter.
+        captions: what captions are made of; a prompt is one without its chance.
 
     Raises:
         AdapterError: the file cannot be read or does not fit the base.
@@ -45,16 +49,24 @@ def evaluate(
         BaseModelError: ``settings.clip_model`` is no CLIP folder.
     """
     started = time.perf_counter()
-    prompts = evaluation_prompts(held_out, training, trigger, settings.prompts)
+    prompts = evaluation_prompts(held_out, training, trigger, settings.prompts, captions)
     folder = clip_folder(base, settings)
     scorer = None if folder is None else ClipScorer.load(folder)
     pairs = sample_pairs(base, [adapter_path], prompts, settings.seeds, sampling, progress=progress)
-    report = measure(pairs, held_out, training, scorer=scorer, trigger=trigger)
+    elsewhere = None
+    if settings.drift_prompts:
+        seeds = settings.seeds[:1]
+        elsewhere = sample_pairs(base, [adapter_path], settings.drift_prompts, seeds, sampling)
+    report = measure(pairs, held_out, training, scorer=scorer, trigger=trigger, elsewhere=elsewhere)
     return replace(report, seconds=time.perf_counter() - started)
 
 
 def evaluation_prompts(
-    held_out: CuratedSet, training: CuratedSet, trigger: str, count: int
+    held_out: CuratedSet,
+    training: CuratedSet,
+    trigger: str,
+    count: int,
+    captions: CaptionSettings = AS_THEY_ARE,
 ) -> list[str]:
     """Up to ``count`` different captions, of held-out pictures first, each with the trigger.
 
@@ -67,8 +79,9 @@ def evaluation_prompts(
                 f"there are no {name} pictures in {curated.source} to measure against; "
                 "add pictures, or set evaluation.enabled to false"
             )
-    captions = [p.caption.strip() for p in (*held_out.kept, *training.kept)]
-    different = list(dict.fromkeys(with_trigger(c, trigger) for c in captions if c))
+    plain = CaptionPipeline(captions).plain
+    texts = [p.caption.strip() for p in (*held_out.kept, *training.kept)]
+    different = list(dict.fromkeys(plain(with_trigger(text, trigger)) for text in texts if text))
     return different[:count] or [trigger]
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from studio.curation.manifest import CuratedSet
 from studio.evaluation.clip_scorer import ClipScorer
 from studio.evaluation.copying import measure_copying
-from studio.evaluation.effect import measure_effect
+from studio.evaluation.drift import DriftResult, measure_drift
+from studio.evaluation.effect import EffectResult, measure_effect
+from studio.evaluation.fidelity import measure_fidelity
 from studio.evaluation.result import EvaluationReport
 from studio.evaluation.retrieval import FollowingResult, compare_following, without_trigger
 from studio.evaluation.square import read_squares
@@ -22,12 +24,14 @@ def measure(
     *,
     scorer: ClipScorer | None,
     trigger: str,
+    elsewhere: Comparison | None = None,
 ) -> EvaluationReport:
     """Judge pictures that were drawn already; ``seconds`` of the report is left at 0.
 
     Args:
         pairs: two series, the base's pictures and then the adapter's.
-        scorer: None leaves prompt following out.
+        scorer: None leaves prompt following and fidelity out.
+        elsewhere: pictures of other things, as ``pairs``; None leaves drift out.
 
     Raises:
         DatasetError: a picture of the sets cannot be decoded.
@@ -41,6 +45,9 @@ def measure(
     features = [style_features(pictures, side_px // 2) for pictures in sets]
     style = compare_styles(features[0], features[1], features[2], features[3], _prompt_of(pairs))
     following = None if scorer is None else _following(scorer, pairs, trigger)
+    embedded = (
+        [] if scorer is None else [scorer.embed_pictures(p) for p in (*sets[:2], seen, unseen)]
+    )
     effect = measure_effect(base.pictures, adapter.pictures)
     copying = measure_copying(*sets)
     return EvaluationReport(
@@ -58,7 +65,14 @@ def measure(
         copying=copying,
         seconds=0.0,
         verdict=verdict(style, following, effect, copying, len(unseen)),
+        fidelity=measure_fidelity(*embedded) if embedded else None,
+        drift=None if elsewhere is None else _drift(elsewhere, effect),
     )
+
+
+def _drift(elsewhere: Comparison, effect: EffectResult) -> DriftResult:
+    base, adapter = elsewhere.series
+    return measure_drift(base.pictures, adapter.pictures, elsewhere.prompts, effect)
 
 
 def _prompt_of(pairs: Comparison) -> list[int]:

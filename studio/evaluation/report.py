@@ -62,6 +62,25 @@ def _tiles(report: EvaluationReport) -> list[tuple[str, str, str]]:
                 f"among {following.num_texts} texts; chance {_percent(following.chance.top1)}",
             )
         )
+    if report.drift is not None:
+        tiles.append(
+            (
+                _percent(report.drift.share_of_effect),
+                "drift",
+                f"how far {len(report.drift.prompts)} prompts about other things move, as a share of "
+                "the set's own; low for a subject, near 100% for a style without a trigger",
+            )
+        )
+    if report.fidelity is not None:
+        fidelity = report.fidelity
+        tiles.append(
+            (
+                _percent(fidelity.relative_gain),
+                "fidelity gained",
+                f"likeness to held-out pictures {fidelity.base:.2f} → {fidelity.adapter:.2f}, "
+                f"training pictures {fidelity.training:.2f}",
+            )
+        )
     tiles += [
         (
             _percent(report.effect.mean_change),

@@ -6,6 +6,17 @@ from pydantic import Field
 
 from studio.settings import Section
 
+ELSEWHERE = (
+    "dog",
+    "red apple",
+    "house",
+    "automobile",
+    "evergreen tree",
+    "cloud",
+    "fish",
+    "blue book",
+)
+
 
 class EvaluationSettings(Section):
     """The measurement of the exported file against the bare base model, on paired seeds."""
@@ -18,6 +29,11 @@ class EvaluationSettings(Section):
 
     seeds: tuple[int, ...] = (0, 1)
     """Each prompt is drawn once for every seed, with and without the adapter."""
+
+    drift_prompts: tuple[str, ...] = ELSEWHERE
+    """Prompts that have nothing to do with the set, drawn without the trigger, to see what the adapter
+    moves that it should leave alone. For a subject, name its class too, such as ``dog``. Empty: not
+    measured."""
 
     clip_model: str = ""
     """Folder of a CLIP model in transformers form, to judge prompt following with. Empty: the base

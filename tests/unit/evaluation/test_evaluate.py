@@ -11,6 +11,7 @@ from PIL import Image
 
 from studio.bases.base_model import BaseModel
 from studio.curation.manifest import CuratedSet
+from studio.curation.settings import CaptionSettings
 from studio.errors import BaseModelError, DatasetError
 from studio.evaluation import evaluate as evaluation
 from studio.evaluation.evaluate import clip_folder, evaluate, evaluation_prompts
@@ -120,6 +121,13 @@ def test_prompts_are_held_out_captions_first_each_once_with_the_trigger(
     assert evaluation_prompts(held_out, training, "icons", 2) == prompts[:2]
 
 
+def test_prompts_are_captions_without_their_chance(draw: Draw, curated: MakeSet) -> None:
+    held_out = curated("a", draw("flat", 0, 1), ["a {red|blue} cat\na cat"])
+    captions = CaptionSettings(wildcards=True, draw_line=True, shuffle_tags=True, suffix="on white")
+    prompts = evaluation_prompts(held_out, held_out, "icons", 4, captions)
+    assert prompts == ["icons, a red cat on white"]
+
+
 def test_a_set_without_captions_is_drawn_by_its_trigger(draw: Draw, curated: MakeSet) -> None:
     silent = curated("a", draw("flat", 0, 2), ["", ""])
     assert evaluation_prompts(silent, silent, "icons", 16) == ["icons"]
@@ -137,10 +145,10 @@ def test_evaluate_draws_pairs_and_measures_them(
     sets: tuple[CuratedSet, CuratedSet],
     tiny_base: BaseModel,
 ) -> None:
-    asked: dict[str, Any] = {}
+    asked: list[dict[str, Any]] = []
 
     def fake_pairs(base: BaseModel, adapters: Any, prompts: Any, seeds: Any, *_: Any, **__: Any):
-        asked.update(adapters=adapters, prompts=prompts, seeds=seeds)
+        asked.append({"adapters": adapters, "prompts": prompts, "seeds": seeds})
         series = (
             Series("base", 0.0, tuple(draw("noisy", 0, 8))),
             Series("icons", 1.0, tuple(draw("flat", 0, 8))),
@@ -152,13 +160,16 @@ def test_evaluate_draws_pairs_and_measures_them(
         tiny_base,
         Path("icons.safetensors"),
         *sets,
-        settings=EvaluationSettings(prompts=4, seeds=SEEDS),
+        settings=EvaluationSettings(prompts=4, seeds=SEEDS, drift_prompts=("dog",)),
         sampling=SamplingSettings(),
         trigger="icons",
     )
-    assert asked["adapters"] == [Path("icons.safetensors")]
-    assert asked["prompts"] == [f"icons, unseen {i}" for i in range(4)]
-    assert (asked["seeds"], found.seeds) == (SEEDS, SEEDS)
+    of_the_set, elsewhere = asked
+    assert of_the_set["adapters"] == elsewhere["adapters"] == [Path("icons.safetensors")]
+    assert of_the_set["prompts"] == [f"icons, unseen {i}" for i in range(4)]
+    assert elsewhere["prompts"] == ("dog",)
+    assert (of_the_set["seeds"], found.seeds) == (SEEDS, SEEDS)
+    assert found.drift is not None
     assert found.seconds > 0
     assert found.following is None
 

@@ -1,0 +1,197 @@
+"""Several ways to learn the same set, side by side: each run in a process of its own, then one table.
+
+A process of its own gives each run a peak of memory that is its alone, and leaves the others standing
+where one fails.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from studio import atomic
+from studio.bases.loading import load_base
+from studio.errors import UserError
+from studio.evaluation.result import EvaluationReport
+from studio.preview.grid import save_grid
+from studio.preview.pairs import sample_pairs
+from studio.recipe import Recipe
+from studio.reporter import Reporter
+from studio.run_folder import RunFolder
+
+GRID_PROMPTS = 4
+HEADINGS = (
+    "method", "steps", "training", "peak memory", "file", "effect", "style", "fidelity", "prompts",
+    "drift",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One finished run of a comparison.
+
+    Attributes:
+        method: the trainer's kind.
+        run: its folder's name.
+        steps: optimizer steps.
+        training_seconds: wall clock from the first step to the last.
+        peak_memory_bytes: the largest resident set of its whole process, from pictures to report.
+        file_bytes: of the first exported adapter; of all files in it where it is a folder.
+        report: how well it works.
+    """
+
+    method: str
+    run: str
+    steps: int
+    training_seconds: float
+    peak_memory_bytes: int
+    file_bytes: int
+    report: EvaluationReport
+
+    def cells(self) -> tuple[str, ...]:
+        """The row of the table, in the order of ``HEADINGS``."""
+        report = self.report
+        following, fidelity, drift = report.following, report.fidelity, report.drift
+        return (
+            self.method,
+            str(self.steps),
+            f"{self.training_seconds:.0f} s",
+            f"{self.peak_memory_bytes / 2**20:.0f} MiB",
+            _size(self.file_bytes),
+            f"{report.effect.mean_change:.1%}",
+            f"{report.style.relative_fall:+.0%}",
+            f"{fidelity.relative_gain:+.0%}" if fidelity else "-",
+            f"{following.top1_change_points:+.0f} points" if following else "-",
+            f"{drift.share_of_effect:.0%}" if drift else "-",
+        )
+
+
+def compare(
+    recipes: Sequence[Recipe], folder: Path, *, runs: Path, reporter: Reporter
+) -> list[Contender]:
+    """Run every recipe, and leave ``comparison.json``, ``comparison.md`` and ``grid.png`` in ``folder``.
+
+    Args:
+        recipes: of one base model and one set.
+
+    Raises:
+        UserError: they are of different bases or sets, or a run failed; those before it stay.
+    """
+    _require_common_ground(recipes)
+    contenders = []
+    for number, recipe in enumerate(recipes, start=1):
+        reporter.note(f"{number} of {len(recipes)}: {recipe.trainer.kind}")
+        contenders.append(_contend(recipe, runs))
+    atomic.write_json(folder / "comparison.json", {"contenders": [asdict(c) for c in contenders]})
+    atomic.write_text(folder / "comparison.md", "\n".join(table(contenders)) + "\n")
+    _draw_grid(recipes[0], contenders, folder / "grid.png", runs, reporter)
+    return contenders
+
+
+def table(contenders: Sequence[Contender]) -> list[str]:
+    """Lines of a Markdown table, columns aligned."""
+    rows = [HEADINGS, *(c.cells() for c in contenders)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, tuple("-" * width for width in widths))
+    return [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows]
+
+
+def _require_common_ground(recipes: Sequence[Recipe]) -> None:
+    for what in ("base_model", "dataset.source"):
+        values = {str(_at(recipe, what)) for recipe in recipes}
+        if len(values) > 1:
+            raise UserError(
+                f"the recipes differ in {what} ({', '.join(sorted(values))}), so their figures "
+                "cannot be compared; give recipes of one base model and one set"
+            )
+    off = next((r for r in recipes if not r.evaluation.enabled), None)
+    if off is not None:
+        raise UserError(
+            f"evaluation.enabled is false in the recipe {off.name}; a comparison needs its figures"
+        )
+
+
+def _at(recipe: Recipe, path: str) -> Any:
+    value: Any = recipe
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _contend(recipe: Recipe, runs: Path) -> Contender:
+    before = {path.name for path in runs.glob("*")} if runs.is_dir() else set()
+    peak = _train_elsewhere(recipe, runs)
+    name = _new_run(recipe.name, before, runs)
+    folder = RunFolder.open(name, runs)
+    started = folder.events.latest("training_started")
+    ended = folder.events.latest("training_ended")
+    if started is None or ended is None or folder.report() is None:
+        raise UserError(
+            f"the run {name} left no report; it needs pictures that can be held out "
+            "(dataset.validation_share)"
+        )
+    exported = folder.adapter_files()[0]
+    files = [exported] if exported.is_file() else [p for p in exported.rglob("*") if p.is_file()]
+    return Contender(
+        method=recipe.trainer.kind,
+        run=name,
+        steps=ended["step"],
+        training_seconds=ended["time"] - started["time"],
+        peak_memory_bytes=peak,
+        file_bytes=sum(p.stat().st_size for p in files),
+        report=EvaluationReport.from_json(folder.report() or {}),
+    )
+
+
+def _new_run(name: str, before: set[str], runs: Path) -> str:
+    """The folder that a run of this name was given: ``name``, or ``name-2`` and so on."""
+    new = [p for p in runs.glob(f"{name}*") if p.name not in before and p.is_dir()]
+    return max(new, key=lambda p: p.stat().st_mtime, default=runs / name).name
+
+
+def _train_elsewhere(recipe: Recipe, runs: Path) -> int:
+    """Train in a process of its own; its messages go through. Returns its peak memory in bytes."""
+    with _as_file(recipe) as path:
+        command = [sys.executable, "-m", "studio", "train", str(path), "--runs", str(runs)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise UserError(
+            f"training by {recipe.trainer.kind} failed, see above; mend its recipe or leave it out"
+        )
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+@contextmanager
+def _as_file(recipe: Recipe) -> Iterator[Path]:
+    from studio.recipe import yaml_text
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"{recipe.name}.yaml"
+        path.write_text(yaml_text.dump(recipe.model_dump(mode="json")), "utf-8")
+        yield path
+
+
+def _draw_grid(
+    recipe: Recipe, contenders: Sequence[Contender], path: Path, runs: Path, reporter: Reporter
+) -> None:
+    base = load_base(recipe.base_model)
+    adapters = [RunFolder.open(c.run, runs).adapter_files()[0] for c in contenders]
+    prompts = contenders[0].report.prompts[:GRID_PROMPTS]
+    with reporter.stage("drawing the comparison") as progress:
+        seeds = recipe.sampling.seeds[:1]
+        pairs = sample_pairs(base, adapters, prompts, seeds, recipe.sampling, progress=progress)
+    save_grid(pairs, path)
+
+
+def _size(count: int) -> str:
+    kib = count / 1024
+    return f"{kib:.0f} KiB" if kib < 1024 else f"{kib / 1024:.1f} MiB"
