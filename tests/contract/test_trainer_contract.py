@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,9 @@ from studio.training.trainer import ParamGroup, Trainer, TrainingContext
 SEED = 5
 STREAMS = RandomStreams(SEED)
 CAPTIONS = ["a red thing", "a blue thing"]
+WITH_TRIGGER = ["a red trig", "trig, blue"]  # what a method that learns a word is asked with
+# A word's vector moves a base of random weights little; nothing is drawn anew, so each step must help.
+FEW_NUMBERS = 1000
 
 
 def contract_settings(plugin: TrainerPlugin) -> dict[str, Any]:
@@ -54,10 +57,10 @@ def new_trainer(plugin: TrainerPlugin, base: BaseModel, seed: int = SEED) -> Tra
 def fixed_batch(trainer: Trainer[Any]) -> Batch:
     base = trainer.base
     with torch.no_grad():
-        states = None if trainer.trains_text_encoder else encode_captions(base, CAPTIONS)
+        conditioning = None if trainer.trains_text_encoder else encode_captions(base, CAPTIONS)
     return Batch(
         latents=STREAMS.normal((len(CAPTIONS), 4, 8, 8), "latents", 0),
-        encoder_hidden_states=states,
+        conditioning=conditioning,
         captions=CAPTIONS,
         items=[0, 1],
         views=[0, 0],
@@ -66,11 +69,11 @@ def fixed_batch(trainer: Trainer[Any]) -> Batch:
 
 
 @torch.no_grad()
-def predict(base: BaseModel) -> Tensor:
+def predict(base: BaseModel, captions: Sequence[str] = CAPTIONS) -> Tensor:
     """What the base says of a fixed input, text encoder included."""
     latents = STREAMS.normal((len(CAPTIONS), 4, 8, 8), "prediction", 0)
     prediction: Tensor = base.unet(
-        latents, torch.tensor(500), encode_captions(base, CAPTIONS)
+        latents, torch.tensor(500), encode_captions(base, captions).hidden_states
     ).sample
     return prediction
 
@@ -92,8 +95,9 @@ def train(trainer: Trainer[Any], groups: list[ParamGroup], steps: int) -> list[f
     optimizer = torch.optim.AdamW(parameters, lr=1e-2, weight_decay=0)
     batch = fixed_batch(trainer)
     losses = []
+    streams = RandomStreams(trainer.context.seed)  # a method may draw nothing but noise
     for _ in range(steps):
-        loss = trainer.loss(batch, STREAMS)
+        loss = trainer.loss(batch, streams)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -154,20 +158,22 @@ class TestTrainerContract:
         before = base_digest(trainer.base)
         groups = trainer.attach()
         train(trainer, groups, 2)
-        attached = predict(trainer.base)
+        attached = predict(trainer.base, WITH_TRIGGER)
         with trainer.detached():
             assert base_digest(trainer.base) == before
-        assert torch.equal(predict(trainer.base), attached)
+        assert torch.equal(predict(trainer.base, WITH_TRIGGER), attached)
 
     def test_a_file_does_what_training_did(self, trainer: Trainer[Any]) -> None:
         groups = trainer.attach()
         train(trainer, groups, 5)
-        attached = predict(trainer.base)
+        attached = predict(trainer.base, WITH_TRIGGER)
         adapter = trainer.adapter()
         with trainer.detached():
-            clean = predict(trainer.base)
+            clean = predict(trainer.base, WITH_TRIGGER)
             with trainer.apply(adapter, trainer.base):
-                torch.testing.assert_close(predict(trainer.base), attached, atol=1e-4, rtol=1e-4)
+                torch.testing.assert_close(
+                    predict(trainer.base, WITH_TRIGGER), attached, atol=1e-4, rtol=1e-4
+                )
         assert not torch.allclose(attached, clean, atol=1e-3)
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -186,18 +192,25 @@ class TestTrainerContract:
         assert base_digest(base) == before
 
     def test_strength_counts(self, trainer: Trainer[Any], trained: Adapter) -> None:
-        clean = predict(trainer.base)
+        clean = predict(trainer.base, WITH_TRIGGER)
         with trainer.apply(trained, trainer.base, 0.0):
-            torch.testing.assert_close(predict(trainer.base), clean, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(
+                predict(trainer.base, WITH_TRIGGER), clean, atol=1e-5, rtol=1e-5
+            )
         with trainer.apply(trained, trainer.base, 0.5):
-            half = (predict(trainer.base) - clean).norm()
+            half = (predict(trainer.base, WITH_TRIGGER) - clean).norm()
         with trainer.apply(trained, trainer.base, 1.0):
-            full = (predict(trainer.base) - clean).norm()
+            full = (predict(trainer.base, WITH_TRIGGER) - clean).norm()
         assert 0 < half < full
 
     def test_the_loss_falls_on_a_fixed_batch(self, trainer: Trainer[Any]) -> None:
-        losses = train(trainer, trainer.attach(), 8)
-        assert losses[-1] < 0.97 * losses[0]
+        groups = trainer.attach()
+        losses = train(trainer, groups, 8)
+        numbers = sum(p.numel() for group in groups for p in group.parameters.values())
+        if numbers < FEW_NUMBERS:
+            assert losses == sorted(losses, reverse=True)
+        else:
+            assert losses[-1] < 0.97 * losses[0]
 
     def test_same_seed_same_bytes(self, plugin: TrainerPlugin, tiny_base: BaseModel) -> None:
         digests = []
@@ -223,13 +236,14 @@ class TestTrainerContract:
         save_file(trained.tensors, tmp_path / "adapter.safetensors")
         loaded = replace(trained, tensors=load_file(tmp_path / "adapter.safetensors"))
         with trainer.apply(trained, trainer.base):
-            expected = predict(trainer.base)
+            expected = predict(trainer.base, WITH_TRIGGER)
         with trainer.apply(loaded, trainer.base):
-            assert torch.equal(predict(trainer.base), expected)
+            assert torch.equal(predict(trainer.base, WITH_TRIGGER), expected)
 
     def test_the_header_tells_what_it_is(self, trainer: Trainer[Any], trained: Adapter) -> None:
         header = trained.header
-        assert header.kind == trainer.kind
+        assert header.plugin_kind == trainer.kind
+        assert header.kind in plugins()[trainer.kind].produces
         assert (header.family, header.base_name) == (trainer.base.family, trainer.base.name)
         assert header.base_digest == trainer.base.digest
         assert (header.seed, header.trigger) == (SEED, "trig")
