@@ -11,6 +11,7 @@ from studio.bases.identity import BaseIdentity, identify_base
 from studio.curation import curate, require_trainable
 from studio.curation.manifest import CuratedSet
 from studio.errors import Interrupted, RecipeError, RunError
+from studio.examples.masks import require_masks
 from studio.machine import idle_cores
 from studio.recipe import Recipe, lock, require_as_locked
 from studio.registry import plugin
@@ -67,6 +68,7 @@ def judged(recipe: Recipe, reporter: Reporter) -> tuple[BaseIdentity, CuratedSet
         curated = curate(recipe.dataset, resolution_px, progress=progress)
     reporter.curated(curated)
     require_trainable(curated, recipe.dataset)
+    require_masks(curated, recipe.dataset)
     require_as_locked(recipe, curated=curated, base_digest=identity.digest)
     trainer = plugin(recipe.trainer.kind).load()
     if problems := tuple(trainer.check(recipe.trainer, identity.family)):

@@ -26,6 +26,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from studio import atomic
+from studio.adapters.formats import formats
 from studio.errors import RecipeError, RunError
 from studio.events import EventLog
 from studio.recipe import Recipe, load_recipe, yaml_text
@@ -131,8 +132,14 @@ class RunFolder:
         return load_recipe(self.lock_path if self.lock_path.is_file() else self.recipe_path)
 
     def adapter_files(self) -> list[Path]:
-        """The exported files, by name."""
-        return sorted(self.adapter.glob("*.safetensors"))
+        """The exported files and folders; the one of the plainest name, the method's first, in front."""
+        endings = {known.extension for known in formats()}
+        found = [
+            path
+            for path in self.adapter.glob("[!.]*")
+            if ("" if path.is_dir() else path.suffix) in endings
+        ]
+        return sorted(found, key=lambda path: (len(path.stem), path.name))
 
     def report(self) -> dict[str, Any] | None:
         """How well the adapter works; None where that was not measured."""

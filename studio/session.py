@@ -19,7 +19,7 @@ from studio.curation.manifest import CuratedSet
 from studio.curation.split import split
 from studio.evaluation.evaluate import evaluate, evaluation_prompts
 from studio.evaluation.report import write_report
-from studio.examples.encoding import encode_examples
+from studio.examples.encoding import EncodedExamples, encode_examples, prior_settings
 from studio.examples.loader import ExampleLoader
 from studio.machine import idle_cores
 from studio.preview.grid import save_grid
@@ -29,12 +29,13 @@ from studio.recipe import Recipe, lock, recipe_digest
 from studio.registry import plugin
 from studio.reporter import Reporter
 from studio.run_folder import RunFolder
-from studio.training.diffusion import Objective
 from studio.training.events import EventListener
 from studio.training.fit import FitSettings, fit
 from studio.training.listeners import FitListener, StartReport
+from studio.training.objective import Objective
 from studio.training.randomness import RandomStreams
 from studio.training.trainer import Trainer, TrainingContext
+from studio.training.validation import Validation, prepare_validation
 
 PREVIEW_PROMPTS = 4
 
@@ -64,17 +65,10 @@ class Session:
         """Encode the examples and fit the adapter, from the newest checkpoint where there is one."""
         base = self._load_base()
         trainer, streams = self._trainer(base), RandomStreams(self.recipe.seed)
-        with self.reporter.stage("encoding pictures") as progress:
-            encoded = encode_examples(
-                trainer.examples(self.training),
-                base,
-                self.recipe.dataset,
-                self.folder.path.parent / ".cache",
-                encode_text=not trainer.trains_text_encoder,
-                progress=progress,
-            )
+        encoded, prior = self._encoded(trainer)
         batch_size = self.recipe.optimizer.train_batch_size
-        loader = ExampleLoader(encoded, batch_size, streams, base.device)
+        loader = ExampleLoader(encoded, batch_size, streams, base.device, prior)
+        validate = self._validation(trainer)
         groups = trainer.attach()
         events = EventListener(lambda event: self.folder.events.append(**event))
         with self.reporter.training() as watcher:
@@ -86,8 +80,37 @@ class Session:
                 self.folder.checkpoints,
                 listeners=(watcher, events, _StepsLock(self)),
                 sample=partial(self._sample_during_training, base),
+                validate=validate,
             )
         return replace(result.adapter, header=self._complete(result.adapter.header))
+
+    def _encoded(self, trainer: Trainer[Any]) -> tuple[EncodedExamples, EncodedExamples | None]:
+        """What is learned from, and the prior examples where the method has any."""
+        dataset = self.recipe.dataset
+        encode = partial(
+            encode_examples,
+            base=trainer.base,
+            cache_folder=self._cache_folder,
+            encode_text=not trainer.trains_text_encoder,
+            seed=self.recipe.seed,
+        )
+        with self.reporter.stage("preparing pictures") as progress:
+            examples = trainer.examples(self.training)
+            encoded = encode(examples, settings=dataset, progress=progress)
+            prior = trainer.prior_examples(progress)
+            if not prior:
+                return encoded, None
+            return encoded, encode(prior, settings=prior_settings(dataset), progress=progress)
+
+    def _validation(self, trainer: Trainer[Any]) -> Validation | None:
+        """What measures the held-out loss, where the recipe asks for it and pictures are held out."""
+        recipe = self.recipe
+        if not recipe.validation.enabled or not self.held_out.kept:
+            return None
+        with self.reporter.stage("preparing held-out pictures") as progress:
+            return prepare_validation(
+                trainer, self.held_out, recipe.dataset, recipe.validation, progress
+            )
 
     def export(self, adapter: Adapter) -> None:
         """Write the adapter in every format asked for; each file is read back and compared."""
@@ -136,11 +159,17 @@ class Session:
                 settings=self.recipe.evaluation,
                 sampling=self.recipe.sampling,
                 trigger=self.recipe.dataset.trigger,
+                captions=self.recipe.dataset.caption,
                 progress=progress,
             )
         page = write_report(report, self.folder.path, self.folder.preview_path)
         self.folder.events.append("evaluated", verdict=report.verdict)
         self.reporter.note(f"{report.verdict}\nreport: {page}")
+
+    @property
+    def _cache_folder(self) -> Path:
+        """What all runs of one folder share."""
+        return self.folder.path.parent / ".cache"
 
     @property
     def _exported(self) -> Path:
@@ -151,12 +180,14 @@ class Session:
         return load_base(self.recipe.base_model, device=device)
 
     def _trainer(self, base: BaseModel) -> Trainer[Any]:
-        recipe, loss = self.recipe, self.recipe.loss
+        recipe, objective = self.recipe, Objective(**self.recipe.loss.model_dump())
+        objective.require_fit(base)
         context = TrainingContext(
             resolution_px=recipe.dataset.resolution or self.identity.resolution_px,
             seed=recipe.seed,
             trigger=recipe.dataset.trigger,
-            objective=Objective(**loss.model_dump()),
+            objective=objective,
+            cache_folder=self._cache_folder,
         )
         return plugin(recipe.trainer.kind).load()(recipe.trainer, base, context)
 
@@ -171,6 +202,7 @@ class Session:
             precision=recipe.precision,
             checkpoints=recipe.checkpoint,
             sample_every_steps=recipe.sampling.every_steps,
+            validate_every_steps=recipe.validation.every_steps,
         )
 
     def _sample_during_training(self, base: BaseModel, adapter: Adapter, step: int) -> None:
@@ -185,8 +217,10 @@ class Session:
 
     def _prompts(self, count: int) -> list[str]:
         measured_on = self.held_out if self.held_out.kept else self.training
-        trigger = self.recipe.dataset.trigger
-        return evaluation_prompts(measured_on, self.training, trigger, count)
+        dataset = self.recipe.dataset
+        return evaluation_prompts(
+            measured_on, self.training, dataset.trigger, count, dataset.caption
+        )
 
     def _complete(self, header: AdapterHeader) -> AdapterHeader:
         return replace(

@@ -35,3 +35,8 @@ class TrainerSettings(Section):
 
     kind: str
     """The method: the name of an installed trainer plugin."""
+
+    @property
+    def adapter_kinds(self) -> tuple[str, ...]:
+        """The kinds of adapter that come of these settings; empty: any that the plugin may produce."""
+        return ()

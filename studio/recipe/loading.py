@@ -24,8 +24,8 @@ SectionT = TypeVar("SectionT", bound=Section)
 def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe or a lock file; ``overrides`` are ``a.b=c``, as after ``--set``.
 
-    A relative ``dataset.source`` is looked for beside the recipe file first, then in the current
-    folder.
+    A relative ``dataset.source`` or ``dataset.mask_folder`` is looked for beside the recipe file first,
+    then in the current folder.
 
     Raises:
         RecipeError: with every problem, one sentence each.
@@ -37,7 +37,7 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError([f"{path}: is empty; `studio recipe new` writes one to start from"])
     if not isinstance(content, dict):
         raise RecipeError([f'{path}: is no recipe; a recipe is lines of "key: value"'])
-    content = _with_source_below(path.parent, content)
+    content = _with_folders_below(path.parent, content)
     return recipe_from_dict(content, overrides).with_text(_changed(text, path, overrides))
 
 
@@ -50,7 +50,7 @@ def recipe_from_dict(content: Mapping[str, Any], overrides: Sequence[str] = ()) 
     """
     current = migrate(deepcopy(dict(content)))
     current = apply_overrides(current, overrides)
-    current = _with_source_below(Path.cwd(), current)
+    current = _with_folders_below(Path.cwd(), current)
     return validated(Recipe, current)
 
 
@@ -97,16 +97,17 @@ def _changed(text: str, path: Path, overrides: Sequence[str]) -> str:
     return f"# {path.name} with these changes (recipe.lock.yaml has them in place):\n{notes}{text}"
 
 
-def _with_source_below(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
-    """``dataset.source`` as an absolute path where it is one that exists from ``folder``."""
+def _with_folders_below(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """The dataset's folders as absolute paths where they are such that exist from ``folder``."""
     dataset = content.get("dataset")
-    source = dataset.get("source") if isinstance(dataset, dict) else None
-    if not isinstance(source, str) or not source.strip():
+    if not isinstance(dataset, dict):
         return content
-    found = folder / Path(source).expanduser()
-    if not _exists(found):
-        return content
-    return {**content, "dataset": {**dataset, "source": str(found.resolve())}}  # type: ignore[dict-item]
+    found = {}
+    for key in ("source", "mask_folder"):
+        path = dataset.get(key)
+        if isinstance(path, str) and path.strip() and _exists(folder / Path(path).expanduser()):
+            found[key] = str((folder / Path(path).expanduser()).resolve())
+    return {**content, "dataset": {**dataset, **found}}
 
 
 def _exists(path: Path) -> bool:

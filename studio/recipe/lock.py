@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from studio.recipe.schema import Recipe
 
 NAMES_SHOWN = 5
+_PLACES: Mapping[str, bool | set[str]] = {"name": True, "dataset": {"source", "mask_folder"}}
 
 
 class LockedPicture(Section):
@@ -61,10 +62,10 @@ class Lock(Section):
 def recipe_digest(recipe: Recipe) -> str:
     """SHA-256 of the resolved recipe as canonical JSON, hexadecimal.
 
-    The run's name and the pictures' folder are left out: they differ from machine to machine and
-    change nothing that is learned (the pictures have a digest of their own).
+    The run's name and the folders of pictures and masks are left out: they differ from machine to
+    machine and change nothing that is learned (what is in them has digests of its own).
     """
-    content = recipe.model_dump(mode="json", exclude={"name": True, "dataset": {"source"}})
+    content = recipe.model_dump(mode="json", exclude=_PLACES)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -33,6 +33,7 @@ from studio.training.settings import (
     LossSettings,
     OptimizerSettings,
     PrecisionSettings,
+    ValidationSettings,
 )
 
 NAME_PATTERN = re.compile(r"\w([\w.-]{0,78}\w)?")
@@ -77,6 +78,9 @@ class Recipe(Section):
 
     checkpoint: CheckpointSettings = CheckpointSettings()
     """What is kept to resume from."""
+
+    validation: ValidationSettings = ValidationSettings()
+    """How learning is watched on held-out pictures."""
 
     sampling: SamplingSettings = SamplingSettings()
     """The pictures drawn during and after training."""
@@ -135,7 +139,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _formats_of_the_method(self) -> Self:
-        known = _format_names(self.trainer.kind)
+        known = _format_names(self.trainer)
         # A plugin may bring its formats with its trainer, which is not imported for a look at a recipe.
         for index, name in enumerate(self.export.formats if known else ()):
             if name not in known:
@@ -143,6 +147,21 @@ class Recipe(Section):
                     f'"{name}" is no format of {self.trainer.kind}; there are: {", ".join(known)}'
                 )
                 raise _problem(("export", "formats", index), message, name)
+        return self
+
+    @model_validator(mode="after")
+    def _masks_and_their_loss(self) -> Self:
+        mask, masked = self.dataset.mask, self.loss.masked_loss
+        if masked and mask == "none":
+            message = (
+                "true, but dataset.mask is none, so no mask is there; set one, or this to false"
+            )
+            raise _problem(("loss", "masked_loss"), message, masked)
+        if mask != "none" and not masked:
+            message = (
+                f'"{mask}", but loss.masked_loss is false, so no mask is heeded; set it to true'
+            )
+            raise _problem(("dataset", "mask"), message, mask)
         return self
 
     @model_validator(mode="after")
@@ -159,8 +178,11 @@ class Recipe(Section):
         return self
 
 
-def _format_names(kind: str) -> list[str]:
-    return [known.name for known in formats() if known.kind == kind]
+def _format_names(trainer: TrainerSettings) -> list[str]:
+    """Names of the formats of every kind of adapter that may come of these settings."""
+    plugin = registry.plugins().get(trainer.kind)
+    kinds = trainer.adapter_kinds or (plugin.produces if plugin else (trainer.kind,))
+    return list(dict.fromkeys(known.name for known in formats(*kinds)))
 
 
 def _kind_problem(kind: Any) -> str:

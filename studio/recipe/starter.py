@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ from studio.recipe import yaml_text
 from studio.recipe.loading import recipe_from_dict
 from studio.recipe.overrides import apply_overrides
 from studio.recipe.schema import Recipe
+from studio.training.optimizer_settings import OPTIMIZER_DEFAULTS
 
-LEARNING_RATES = {"pocket": 1e-3}
-LEARNING_RATE = 1e-4
 STEPS_PER_IMAGE = 100
 
 HEADER = """\
@@ -55,13 +54,15 @@ def starter_recipe(
         "seed": 0,
         "dataset": {"source": str(folder), "trigger": trigger},
         "trainer": {"kind": method},
-        "budget": {"steps_per_image": STEPS_PER_IMAGE},
-        "optimizer": {"learning_rate": None, "train_batch_size": 4},
     }
     content = apply_overrides(content, overrides)
     base_model = content["base_model"]
-    if content["optimizer"]["learning_rate"] is None:
-        content["optimizer"]["learning_rate"] = LEARNING_RATES.get(base_model, LEARNING_RATE)
+    beginning = {
+        "budget": {"steps_per_image": STEPS_PER_IMAGE},
+        "optimizer": {"train_batch_size": 4},
+    }
+    content = _filled(content, _defaults_of_the_optimizer(content))
+    content = _filled(_filled(content, _starting_point(content)), beginning)
     recipe = recipe_from_dict(content)
     header = HEADER.format(
         summary=registry.plugin(recipe.trainer.kind).summary,
@@ -74,6 +75,51 @@ def starter_recipe(
         file=file,
     )
     return recipe.with_text(header + yaml_text.dump(content))
+
+
+def with_method(recipe: Recipe, method: str, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe's set and budget with another method, as one would begin with it; a recipe of that
+    method already keeps its own settings.
+
+    Raises:
+        RecipeError: with every problem, one sentence each.
+    """
+    content = recipe.model_dump(mode="json")
+    if recipe.trainer.kind != method:
+        for section in ("trainer", "optimizer", "loss", "export"):
+            content.pop(section)
+        content["trainer"] = {"kind": method}
+        content = _filled(content, _starting_point(content))
+    content["name"] = run_name(f"{recipe.name}-{method}")
+    return recipe_from_dict(content, overrides)
+
+
+def _defaults_of_the_optimizer(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an algorithm that was asked for needs; the method's plugin does not know of it."""
+    optimizer = content.get("optimizer")
+    name = optimizer.get("name") if isinstance(optimizer, dict) else None
+    return {"optimizer": OPTIMIZER_DEFAULTS.get(str(name), {})}
+
+
+def _starting_point(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the method's plugin advises; nothing for a method that is not installed, which is told later."""
+    trainer = content["trainer"]
+    kind = trainer.get("kind") if isinstance(trainer, dict) else None
+    known = registry.plugins().get(str(kind))
+    return known.starting_point(content["base_model"]) if known else {}
+
+
+def _filled(content: Mapping[str, Any], beginning: Mapping[str, Any]) -> dict[str, Any]:
+    """The content, and what it leaves open in a beginning's sections. A budget is one choice as a whole."""
+    filled = dict(content)
+    for section, values in beginning.items():
+        own = content.get(section)
+        whole = section == "budget" and own is not None
+        if own is None:
+            filled[section] = dict(values)
+        elif not whole and isinstance(own, dict):
+            filled[section] = {**values, **own}
+    return filled
 
 
 def run_name(title: str) -> str:

@@ -97,6 +97,14 @@ def test_the_pictures_are_looked_for_beside_the_recipe_then_here(
     assert load_recipe(path, ["dataset.source=./nowhere"]).dataset.source == "./nowhere"
 
 
+def test_masks_are_looked_for_as_pictures_are(recipe_file: Any, tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    masks = {"source": "nowhere", "mask": "folder", "mask_folder": "masks"}
+    text = f"name: x\ndataset: {masks}\ntrainer: {{kind: lora}}\nloss: {{masked_loss: true}}\n"
+    dataset = load_recipe(recipe_file(text)).dataset
+    assert (dataset.source, dataset.mask_folder) == ("nowhere", str(tmp_path / "masks"))
+
+
 def test_an_override_of_the_pictures_is_looked_for_here(
     recipe_file: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,6 +116,9 @@ def test_the_digest_knows_settings_but_not_names_and_places(recipe: Recipe) -> N
     same["dataset"] = recipe.dataset.model_dump() | {"source": "elsewhere"}
     assert recipe_digest(recipe_from_dict(same)) == recipe_digest(recipe)
     assert recipe_digest(recipe_from_dict(same, ["seed=1"])) != recipe_digest(recipe)
+    masks = ["dataset.mask=folder", "loss.masked_loss=true", "dataset.mask_folder="]
+    here, there = (recipe_from_dict(same, [*masks[:2], masks[2] + f]) for f in ("a", "b"))
+    assert recipe_digest(here) == recipe_digest(there) != recipe_digest(recipe)
     assert recipe_digest(recipe_from_dict(same, ["trainer.rank=9"])) != recipe_digest(recipe)
 
 
