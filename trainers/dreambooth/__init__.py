@@ -10,5 +10,7 @@ plugin = TrainerPlugin(
     settings=DreamBoothSettings,
     trainer_path="trainers.dreambooth.trainer:DreamBoothTrainer",
     adapter_kinds=(*VARIANTS, "full"),
-    starting_points={"pocket": {"optimizer": {"learning_rate": 1e-3}}},
+    starting_points={
+        "pocket": {"optimizer": {"learning_rate": 1e-3}, "sampling": {"guidance_scale": 3.0}},
+    },
 )

@@ -8,4 +8,7 @@ plugin = TrainerPlugin(
     summary="Small residual networks on what attention reads, before its keys and values.",
     settings=HypernetworkSettings,
     trainer_path="trainers.hypernetwork.trainer:HypernetworkTrainer",
+    starting_points={
+        "pocket": {"optimizer": {"learning_rate": 1e-3}, "sampling": {"guidance_scale": 3.0}},
+    },
 )

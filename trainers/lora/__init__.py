@@ -10,5 +10,7 @@ plugin = TrainerPlugin(
     settings=LoraSettings,
     trainer_path="trainers.lora.trainer:LoraTrainer",
     adapter_kinds=VARIANTS,
-    starting_points={"pocket": {"optimizer": {"learning_rate": 1e-3}}},
+    starting_points={
+        "pocket": {"optimizer": {"learning_rate": 1e-3}, "sampling": {"guidance_scale": 3.0}},
+    },
 )

@@ -9,4 +9,7 @@ plugin = TrainerPlugin(
     settings=TextualInversionSettings,
     trainer_path="trainers.textual_inversion.trainer:TextualInversionTrainer",
     adapter_kinds=("textual_inversion", "pivotal"),
+    starting_points={
+        "pocket": {"optimizer": {"learning_rate": 1e-2}, "sampling": {"guidance_scale": 3.0}},
+    },
 )
