@@ -30,7 +30,7 @@ def test_pictures_move_at_least_30_percent_towards_held_out_pictures(demo) -> No
 
 @pytest.mark.xfail(
     strict=True,
-    reason="pocket 0's vision tower hardly knows a thing in a style that pocket does not draw",
+    reason="pocket's vision tower still knows fewer things in a style that pocket does not draw",
 )
 def test_prompt_following_falls_by_less_than_10_points(demo) -> None:
     following = demo.report["following"]
