@@ -26,7 +26,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from studio import atomic
-from studio.adapters.formats import formats
+from studio.adapters.exported import AdapterFiles, exported_adapters
 from studio.errors import RecipeError, RunError
 from studio.events import EventLog
 from studio.recipe import Recipe, load_recipe, yaml_text
@@ -131,15 +131,14 @@ class RunFolder:
         """
         return load_recipe(self.lock_path if self.lock_path.is_file() else self.recipe_path)
 
+    def adapters(self) -> list[AdapterFiles]:
+        """The exported adapter once for each format, the recipe's first in front; none before export."""
+        exports = (event for event in self.events.read() if event["event"] == "exported")
+        return exported_adapters(self.adapter, {e["file"]: e["format"] for e in exports})
+
     def adapter_files(self) -> list[Path]:
-        """The exported files and folders; the one of the plainest name, the method's first, in front."""
-        endings = {known.extension for known in formats()}
-        found = [
-            path
-            for path in self.adapter.glob("[!.]*")
-            if ("" if path.is_dir() else path.suffix) in endings
-        ]
-        return sorted(found, key=lambda path: (len(path.stem), path.name))
+        """All exported files and folders, those of the recipe's first format in front."""
+        return [path for files in self.adapters() for path in files]
 
     def report(self) -> dict[str, Any] | None:
         """How well the adapter works; None where that was not measured."""

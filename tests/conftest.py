@@ -6,6 +6,7 @@ import copy
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,12 @@ TINY_WIDTH = 32
 TINY_SECOND_WIDTH = 40  # of SDXL's second text encoder; another, so that no mix-up goes unseen
 TINY_RESOLUTION_PX = 64
 TINY_MAX_TOKENS = 16
+NOISE = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "prediction_type": "epsilon",
+}
 SDXL_TREE = {
     "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
     "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
@@ -65,27 +72,14 @@ def _tiny_base_once() -> BaseModel:
             vae=_vae(),
             text_encoders=[_text_encoder(tokenizer)],
             tokenizers=[tokenizer],
-            noise_scheduler=DDPMScheduler(
-                beta_start=0.00085,
-                beta_end=0.012,
-                beta_schedule="scaled_linear",
-                prediction_type="epsilon",
-                clip_sample=False,
-            ),
+            noise_scheduler=DDPMScheduler(**NOISE, clip_sample=False),
         )
 
 
 @pytest.fixture
 def tiny_base(_tiny_base_once: BaseModel) -> BaseModel:
     """A base with SD 1.5's module tree and random weights, the same in every session; a test's own."""
-    once = _tiny_base_once
-    return replace(
-        once,
-        unet=copy.deepcopy(once.unet),
-        vae=copy.deepcopy(once.vae),
-        text_encoders=copy.deepcopy(once.text_encoders),
-        tokenizers=copy.deepcopy(once.tokenizers),
-    )
+    return _copied(_tiny_base_once)
 
 
 @pytest.fixture(scope="session")
@@ -103,12 +97,7 @@ def _tiny_sdxl_once() -> BaseModel:
             text_encoders=[_text_encoder(first), _second_text_encoder(second)],
             tokenizers=[first, second],
             noise_scheduler=EulerDiscreteScheduler(
-                beta_start=0.00085,
-                beta_end=0.012,
-                beta_schedule="scaled_linear",
-                prediction_type="epsilon",
-                timestep_spacing="leading",
-                steps_offset=1,
+                **NOISE, timestep_spacing="leading", steps_offset=1
             ),
             force_zeros_for_empty_prompt=True,
         )
@@ -120,14 +109,7 @@ def tiny_sdxl(_tiny_sdxl_once: BaseModel) -> BaseModel:
 
     The deepest level has 3 transformer blocks for 10, the second text encoder 4 layers for 32.
     """
-    once = _tiny_sdxl_once
-    return replace(
-        once,
-        unet=copy.deepcopy(once.unet),
-        vae=copy.deepcopy(once.vae),
-        text_encoders=copy.deepcopy(once.text_encoders),
-        tokenizers=copy.deepcopy(once.tokenizers),
-    )
+    return _copied(_tiny_sdxl_once)
 
 
 @pytest.fixture(scope="session")
@@ -146,32 +128,41 @@ def meta_sdxl_unet() -> UNet2DConditionModel:
         )
 
 
+def _copied(base: BaseModel) -> BaseModel:
+    return replace(
+        base,
+        unet=copy.deepcopy(base.unet),
+        vae=copy.deepcopy(base.vae),
+        text_encoders=copy.deepcopy(base.text_encoders),
+        tokenizers=copy.deepcopy(base.tokenizers),
+    )
+
+
+def _tiny_unet(**tree: Any) -> UNet2DConditionModel:
+    unet = UNet2DConditionModel(sample_size=TINY_RESOLUTION_PX // 8, norm_num_groups=4, **tree)
+    return unet.requires_grad_(False).eval()
+
+
 def _unet() -> UNet2DConditionModel:
-    unet = UNet2DConditionModel(
-        sample_size=TINY_RESOLUTION_PX // 8,
+    return _tiny_unet(
         block_out_channels=(8, 16, 16, 16),
         layers_per_block=2,
         cross_attention_dim=TINY_WIDTH,
         attention_head_dim=2,
-        norm_num_groups=4,
     )
-    return unet.requires_grad_(False).eval()
 
 
 def _sdxl_unet() -> UNet2DConditionModel:
     time_ids, time_id_width = 6, 8
-    unet = UNet2DConditionModel(
-        sample_size=TINY_RESOLUTION_PX // 8,
+    return _tiny_unet(
         block_out_channels=(8, 16, 32),
         transformer_layers_per_block=(1, 2, 3),
         cross_attention_dim=TINY_WIDTH + TINY_SECOND_WIDTH,
         attention_head_dim=(2, 2, 4),
         addition_time_embed_dim=time_id_width,
         projection_class_embeddings_input_dim=TINY_SECOND_WIDTH + time_ids * time_id_width,
-        norm_num_groups=4,
         **SDXL_TREE,
     )
-    return unet.requires_grad_(False).eval()
 
 
 def _vae(scaling_factor: float = 0.18215) -> AutoencoderKL:
@@ -188,36 +179,29 @@ def _vae(scaling_factor: float = 0.18215) -> AutoencoderKL:
 
 
 def _text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    config = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=TINY_WIDTH,
-        intermediate_size=TINY_WIDTH,
-        num_hidden_layers=12,
-        num_attention_heads=4,
-        max_position_embeddings=TINY_MAX_TOKENS,
-        projection_dim=TINY_WIDTH,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    config = _text_config(tokenizer, TINY_WIDTH, layers=12)
     return CLIPTextModel(config).requires_grad_(False).eval()
 
 
 def _second_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModelWithProjection:
-    config = CLIPTextConfig(
+    config = _text_config(tokenizer, TINY_SECOND_WIDTH, layers=4, hidden_act="gelu")
+    return CLIPTextModelWithProjection(config).requires_grad_(False).eval()
+
+
+def _text_config(tokenizer: CLIPTokenizer, width: int, layers: int, **more: Any) -> CLIPTextConfig:
+    return CLIPTextConfig(
         vocab_size=len(tokenizer),
-        hidden_size=TINY_SECOND_WIDTH,
-        intermediate_size=TINY_SECOND_WIDTH,
-        num_hidden_layers=4,
+        hidden_size=width,
+        intermediate_size=width,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         max_position_embeddings=TINY_MAX_TOKENS,
-        projection_dim=TINY_SECOND_WIDTH,
-        hidden_act="gelu",
+        projection_dim=width,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        **more,
     )
-    return CLIPTextModelWithProjection(config).requires_grad_(False).eval()
 
 
 def _tokenizer(pad_token: str = "<|endoftext|>") -> CLIPTokenizer:

@@ -27,13 +27,13 @@ def preview(  # noqa: PLR0917 - options of a command
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Draw the base model's pictures beside those with the adapter, from the exported file."""
-    from studio.cli.places import adapter_file
+    """Draw the base model's pictures beside those with the adapter, from the exported files."""
+    from studio.cli.places import adapter_files
     from studio.errors import UserError
 
-    files = [adapter_file(adapter, runs) for adapter in adapters]
-    if sweep and len(files) > 1:
-        raise UserError(f"--sweep draws one adapter, {len(files)} were given")
+    found = [adapter_files(adapter, runs) for adapter in adapters]
+    if sweep and len(found) > 1:
+        raise UserError(f"--sweep draws one adapter, {len(found)} were given")
     from studio.adapters.files import read_adapter
     from studio.cli.base import load_base
     from studio.examples.example import with_trigger
@@ -43,14 +43,15 @@ def preview(  # noqa: PLR0917 - options of a command
     from studio.recipe import validated
 
     sampling = validated(SamplingSettings, {"strength": strength, "seeds": seed or [0, 1]})
-    header = read_adapter(files[0]).header
-    prompts = prompt or [with_trigger(subject, header.trigger) for subject in SUBJECTS]
-    model = load_base(base or header.base_name or "pocket")
+    headers = [read_adapter(file).header for file in found[0]]
+    trigger = " ".join(header.trigger for header in headers if header.trigger)
+    prompts = prompt or [with_trigger(subject, trigger) for subject in SUBJECTS]
+    model = load_base(base or headers[0].base_name or "pocket")
     note(f"drawing {len(prompts)} prompts with seeds {', '.join(map(str, sampling.seeds))}")
     comparison = (
-        strength_sweep(model, files[0], prompts, sampling.seeds, sampling)
+        strength_sweep(model, found[0], prompts, sampling.seeds, sampling)
         if sweep
-        else sample_pairs(model, files, prompts, sampling.seeds, sampling)
+        else sample_pairs(model, found, prompts, sampling.seeds, sampling)
     )
     save_grid(comparison, out)
     result({"preview": out, **comparison.describe()}, [f"preview  {out}"], as_json=as_json)

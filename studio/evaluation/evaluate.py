@@ -1,4 +1,4 @@
-"""The measurement of a finished adapter file: draw with and without it, compare with the set."""
+"""The measurement of a finished adapter: draw with and without it, compare with the set."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from studio.adapters.exported import AdapterFiles
 from studio.bases.base_model import BaseModel
 from studio.bases.source import locate
 from studio.curation.manifest import CuratedSet
@@ -24,7 +25,7 @@ from studio.preview.settings import SamplingSettings
 
 def evaluate(
     base: BaseModel,
-    adapter_path: Path,
+    adapter: AdapterFiles,
     held_out: CuratedSet,
     training: CuratedSet,
     *,
@@ -34,9 +35,10 @@ def evaluate(
     captions: CaptionSettings = AS_THEY_ARE,
     progress: Progress | None = None,
 ) -> EvaluationReport:
-    """Draw the set's own captions with and without the adapter file, and measure both.
+    """Draw the set's own captions with and without the adapter, and measure both.
 
     Args:
+        adapter: the files that make it together.
         held_out: pictures of the set that the adapter never saw.
         training: pictures that it did see.
         sampling: steps, guidance and strength; prompts and seeds come from ``settings``.
@@ -44,7 +46,7 @@ def evaluate(
         captions: what captions are made of; a prompt is one without its chance.
 
     Raises:
-        AdapterError: the file cannot be read or does not fit the base.
+        AdapterError: a file cannot be read or does not fit the base.
         DatasetError: no held-out or no training pictures, or one that cannot be decoded.
         BaseModelError: ``settings.clip_model`` is no CLIP folder.
     """
@@ -52,11 +54,11 @@ def evaluate(
     prompts = evaluation_prompts(held_out, training, trigger, settings.prompts, captions)
     folder = clip_folder(base, settings)
     scorer = None if folder is None else ClipScorer.load(folder)
-    pairs = sample_pairs(base, [adapter_path], prompts, settings.seeds, sampling, progress=progress)
+    pairs = sample_pairs(base, [adapter], prompts, settings.seeds, sampling, progress=progress)
     elsewhere = None
     if settings.drift_prompts:
         seeds = settings.seeds[:1]
-        elsewhere = sample_pairs(base, [adapter_path], settings.drift_prompts, seeds, sampling)
+        elsewhere = sample_pairs(base, [adapter], settings.drift_prompts, seeds, sampling)
     report = measure(pairs, held_out, training, scorer=scorer, trigger=trigger, elsewhere=elsewhere)
     return replace(report, seconds=time.perf_counter() - started)
 

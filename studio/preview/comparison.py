@@ -16,8 +16,8 @@ class Series:
     """One picture for every prompt and seed, all drawn alike.
 
     Attributes:
-        heading: what is written above: ``base``, an adapter's name, a strength.
-        strength: how strongly the adapter was applied; 0 for the base.
+        heading: what is written above: ``base``, the name of what was put on it, a strength.
+        strength: how strongly that was applied; 0 for the base.
         pictures: prompt by prompt, and within a prompt seed by seed.
     """
 

@@ -3,55 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
-from studio.adapters.adapter import Adapter
-from studio.adapters.files import check_fits, read_adapter
 from studio.bases.base_model import BaseModel
 from studio.preview.comparison import Comparison, Series
 from studio.preview.sampler import Progress, sample
 from studio.preview.settings import SamplingSettings
-from studio.registry import producer
+from studio.preview.stack import Stack
 
 SWEEP_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 
 
-def applied(adapter: Adapter, base: BaseModel, strength: float) -> AbstractContextManager[None]:
-    """The adapter on the base for the length of a ``with`` block, by the plugin that made it.
-
-    Raises:
-        UserError: that plugin is not installed.
-        AdapterError: the adapter does not fit the base.
-    """
-    return producer(adapter.header.plugin_kind).load().apply(adapter, base, strength)
-
-
 def sample_pairs(
     base: BaseModel,
-    adapters: Sequence[Path],
+    adapters: Sequence[Path | Sequence[Path]],
     prompts: Sequence[str],
     seeds: Sequence[int],
     settings: SamplingSettings,
     *,
     progress: Progress | None = None,
 ) -> Comparison:
-    """The base's pictures, then each adapter file's, at ``settings.strength``.
+    """The base's pictures, then those with each adapter, at ``settings.strength``.
+
+    Args:
+        adapters: a series each: a file, or several that are put on together, as a run's words are.
 
     Raises:
         AdapterError: a file cannot be read or does not fit the base.
     """
     each = len(prompts) * len(seeds)
     total = (1 + len(adapters)) * each
-    read = [(path, read_adapter(path)) for path in adapters]
-    warnings = _warnings(read, base)  # a wrong file is told before the first picture
+    stacks = [Stack.read(files) for files in adapters]
+    # A wrong file is told before the first picture.
+    warnings = tuple(warning for stack in stacks for warning in stack.warnings(base))
     bare = sample(base, prompts, seeds, settings, _counted(progress, 0, total))
     series = [Series("base", 0.0, tuple(bare))]
-    for path, adapter in read:
+    for stack in stacks:
         counted = _counted(progress, len(series) * each, total)
-        with applied(adapter, base, settings.strength):
+        with stack.applied(base, settings.strength):
             pictures = sample(base, prompts, seeds, settings, counted)
-        series.append(Series(_name(adapter, path), settings.strength, tuple(pictures)))
+        series.append(Series(stack.heading, settings.strength, tuple(pictures)))
     title = " · ".join(s.heading for s in series[1:]) or base.name
     return Comparison(
         title, base.name, tuple(prompts), tuple(seeds), tuple(series), settings, warnings
@@ -60,7 +51,7 @@ def sample_pairs(
 
 def strength_sweep(
     base: BaseModel,
-    adapter_path: Path,
+    adapter: Path | Sequence[Path],
     prompts: Sequence[str],
     seeds: Sequence[int],
     settings: SamplingSettings,
@@ -68,32 +59,27 @@ def strength_sweep(
     strengths: Sequence[float] = SWEEP_STRENGTHS,
     progress: Progress | None = None,
 ) -> Comparison:
-    """One adapter file at several strengths, 0 being the bare base.
+    """One adapter at several strengths, 0 being the bare base.
+
+    Args:
+        adapter: a file, or several that are put on together, all at the same strength.
 
     Raises:
-        AdapterError: the file cannot be read or does not fit the base.
+        AdapterError: a file cannot be read or does not fit the base.
     """
     each = len(prompts) * len(seeds)
-    adapter = read_adapter(adapter_path)
-    warnings = _warnings([(adapter_path, adapter)], base)
+    stack = Stack.read(adapter)
+    warnings = stack.warnings(base)
     series: list[Series] = []
     for strength in strengths:
         counted = _counted(progress, len(series) * each, len(strengths) * each)
-        with applied(adapter, base, strength):
+        with stack.applied(base, strength):
             pictures = sample(base, prompts, seeds, settings, counted)
         series.append(Series(f"{strength:g}", strength, tuple(pictures)))
-    title = f"{_name(adapter, adapter_path)}: strength"
+    title = f"{stack.heading}: strength"
     return Comparison(
         title, base.name, tuple(prompts), tuple(seeds), tuple(series), settings, warnings
     )
-
-
-def _warnings(read: Sequence[tuple[Path, Adapter]], base: BaseModel) -> tuple[str, ...]:
-    return tuple(f"{path.name}: {w}" for path, adapter in read for w in check_fits(adapter, base))
-
-
-def _name(adapter: Adapter, path: Path) -> str:
-    return adapter.header.title or path.stem
 
 
 def _counted(progress: Progress | None, before: int, total: int) -> Progress | None:

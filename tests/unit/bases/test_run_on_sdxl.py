@@ -12,9 +12,9 @@ from diffusers import DDIMScheduler, StableDiffusionXLPipeline
 
 from studio.adapters.files import read_adapter
 from studio.bases.loading import load_base
-from studio.preview.pairs import applied
 from studio.preview.sampler import initial_latents, sample
 from studio.preview.settings import SamplingSettings
+from studio.preview.stack import applied
 from studio.recipe import load_recipe
 from studio.run import run
 from studio.run_folder import RunFolder

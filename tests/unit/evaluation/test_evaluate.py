@@ -156,16 +156,17 @@ def test_evaluate_draws_pairs_and_measures_them(
         return Comparison("icons", base.name, tuple(prompts), seeds, series, SamplingSettings())
 
     monkeypatch.setattr(evaluation, "sample_pairs", fake_pairs)
+    files = (Path("a.safetensors"), Path("b.safetensors"))
     found = evaluate(
         tiny_base,
-        Path("icons.safetensors"),
+        files,
         *sets,
         settings=EvaluationSettings(prompts=4, seeds=SEEDS, drift_prompts=("dog",)),
         sampling=SamplingSettings(),
         trigger="icons",
     )
     of_the_set, elsewhere = asked
-    assert of_the_set["adapters"] == elsewhere["adapters"] == [Path("icons.safetensors")]
+    assert of_the_set["adapters"] == elsewhere["adapters"] == [files]
     assert of_the_set["prompts"] == [f"icons, unseen {i}" for i in range(4)]
     assert elsewhere["prompts"] == ("dog",)
     assert (of_the_set["seeds"], found.seeds) == (SEEDS, SEEDS)
@@ -184,7 +185,7 @@ def test_a_wrong_clip_folder_is_told_before_drawing(
     with pytest.raises(BaseModelError, match="no CLIP model"):
         evaluate(
             tiny_base,
-            Path("icons.safetensors"),
+            (Path("icons.safetensors"),),
             *sets,
             settings=EvaluationSettings(clip_model=str(tmp_path)),
             sampling=SamplingSettings(),

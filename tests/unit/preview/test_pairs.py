@@ -11,7 +11,8 @@ import torch
 
 from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.bases.base_model import BaseModel
-from studio.preview import pairs
+from studio.preview import stack
+from studio.preview.comparison import Comparison
 from studio.preview.pairs import sample_pairs, strength_sweep
 from studio.preview.settings import SamplingSettings
 
@@ -41,9 +42,15 @@ def adapter_file(monkeypatch: pytest.MonkeyPatch) -> Path:
         header = AdapterHeader("louder", "sd1", "small", "0" * 64, "{}", title=title)
         return Adapter(header, {"gain": torch.tensor(gain)})
 
-    monkeypatch.setattr(pairs, "read_adapter", read)
-    monkeypatch.setattr(pairs, "producer", lambda kind: SimpleNamespace(load=lambda: Louder))
+    monkeypatch.setattr(stack, "read_adapter", read)
+    monkeypatch.setattr(stack, "producer", lambda kind: SimpleNamespace(load=lambda: Louder))
     return Path("loud.safetensors")
+
+
+def changes(comparison: Comparison) -> list[float]:
+    """How far each series' first picture is from the first series', in 8-bit levels."""
+    first, *_ = pictures = [np.asarray(s.pictures[0], dtype=float) for s in comparison.series]
+    return [float(np.abs(picture - first).mean()) for picture in pictures]
 
 
 def test_base_and_adapters_share_prompts_and_seeds(small_base: BaseModel) -> None:
@@ -70,14 +77,33 @@ def test_the_base_is_clean_again_and_drawn_clean(small_base: BaseModel, adapter_
         assert np.array_equal(np.asarray(one.pictures[0]), np.asarray(other.pictures[0]))
 
 
+def test_files_that_belong_together_are_one_series_with_all_of_them(small_base: BaseModel) -> None:
+    loud, louder = Path("loud.safetensors"), Path("louder.safetensors")
+    before = small_base.unet.conv_out.weight.clone()
+    comparison = sample_pairs(small_base, [loud, louder, (loud, louder)], ["a"], [0], SETTINGS)
+    assert [s.heading for s in comparison.series] == ["base", "Loud", "louder", "Loud + louder"]
+    change = changes(comparison)
+    assert change[3] > max(change[1], change[2]), "both act, one on the other"
+    assert torch.equal(small_base.unet.conv_out.weight, before)
+
+
+def test_a_sweep_draws_all_files_of_an_adapter(small_base: BaseModel) -> None:
+    files = (Path("loud.safetensors"), Path("louder.safetensors"))
+    sweep = strength_sweep(small_base, files, ["a"], [0], SETTINGS, strengths=(0.0, 0.5))
+    pair = sample_pairs(small_base, [files], ["a"], [0], SETTINGS)
+    assert sweep.title == "Loud + louder: strength"
+    for swept, drawn in zip(sweep.series, pair.series, strict=True):
+        assert np.array_equal(np.asarray(swept.pictures[0]), np.asarray(drawn.pictures[0]))
+
+
 def test_a_sweep_begins_with_the_base_and_moves_away(
     small_base: BaseModel, adapter_file: Path
 ) -> None:
     sweep = strength_sweep(small_base, adapter_file, ["a"], [0], SETTINGS, strengths=(0.0, 0.5, 1))
-    bare = sample_pairs(small_base, [], ["a"], [0], SETTINGS).series[0].pictures[0]
+    bare = sample_pairs(small_base, [], ["a"], [0], SETTINGS)
     assert [s.heading for s in sweep.series] == ["0", "0.5", "1"]
-    change = [
-        np.abs(np.asarray(s.pictures[0], dtype=float) - np.asarray(bare)).mean()
-        for s in sweep.series
-    ]
+    assert np.array_equal(
+        np.asarray(sweep.series[0].pictures[0]), np.asarray(bare.series[0].pictures[0])
+    )
+    change = changes(sweep)
     assert change[0] == 0 < change[1] < change[2]
