@@ -15,6 +15,7 @@ from studio.bases.pocket.make import encode, export, hands, report, text, unet, 
 WORK = Path("build/pocket")
 WEIGHTS = Path(__file__).parents[1] / "weights"
 SHEET = Path(__file__).parents[1] / "contact_sheet.png"
+FLAT_ICONS = Path("datasets/flat-icons")
 STAGES = {
     "vae": lambda: vae.train_autoencoder(WORK, steps=1300, batch_size=16),
     "encode": lambda: encode.encode_scenes(WORK),
@@ -23,7 +24,9 @@ STAGES = {
     "hands": lambda: hands.draw_hands(WORK),
     "vision": lambda: vision.train_vision(WORK, steps=1450, batch_size=96),
     "export": lambda: export.export(WORK, WEIGHTS),
-    "report": lambda: print(json.dumps(asdict(report.measure(WEIGHTS, SHEET)), indent=2)),
+    "report": lambda: print(
+        json.dumps(asdict(report.measure(WEIGHTS, FLAT_ICONS, SHEET)), indent=2)
+    ),
 }
 
 

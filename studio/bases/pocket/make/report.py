@@ -5,6 +5,8 @@ Reconstruction: PSNR over scenes of the glyphs that the autoencoder never saw.
 Prompt following: pictures drawn from glyph names are compared with every glyph's own picture by colour
 layout and edge orientation (`appearance`), a measure that no part of pocket was trained on; a hit has
 the prompt's glyph among the five nearest of all.
+
+The judge: how often the vision tower, which measures prompt following, finds a picture's own caption.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from skimage.feature import hog
 from skimage.metrics import peak_signal_noise_ratio
 
 from studio.bases.pocket.make.glyphs import glyphs
+from studio.bases.pocket.make.judge import CANDIDATES, captioned, judge_top1
 from studio.bases.pocket.make.scenes import Scene, random_scene, to_array
 from studio.bases.pocket.make.stage import rng_for
 from studio.evaluation.clip_scorer import ClipScorer
@@ -46,6 +49,10 @@ class PocketReport:
         chance_top5: what pictures drawn at random would reach.
         text_top5, text_top5_behind_trigger: share of glyph names whose text has its glyph's picture
             among the five nearest of all in CLIP space, bare and behind ``TRIGGER``.
+        judge_top1_own: share of pocket's own pictures, those drawn for ``prompts``, that CLIP matches
+            to their own prompt out of ``judge_candidates``, in [0, 1].
+        judge_top1_flat_icons: the same for the real pictures of the sample set flat-icons and their
+            captions behind ``TRIGGER``.
     """
 
     psnr_held_out_db: float
@@ -55,12 +62,23 @@ class PocketReport:
     chance_top5: float
     text_top5: float
     text_top5_behind_trigger: float
+    judge_top1_own: float
+    judge_top1_flat_icons: float
+    judge_candidates: int
     prompts: int
     glyphs: int
 
 
-def measure(weights: Path, sheet: Path | None = None) -> PocketReport:
-    """Measure the pipeline in ``weights``; draw a contact sheet where ``sheet`` says so."""
+def measure(weights: Path, flat_icons: Path, sheet: Path | None = None) -> PocketReport:
+    """Measure the pipeline in ``weights``; draw a contact sheet where ``sheet`` says so.
+
+    Args:
+        flat_icons: the folder of that sample set.
+
+    Raises:
+        DatasetError: it is not there.
+    """
+    icons, captions = captioned(flat_icons)
     pipeline = StableDiffusionPipeline.from_pretrained(weights).to(torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     psnr = reconstruction(pipeline.vae)
@@ -68,7 +86,8 @@ def measure(weights: Path, sheet: Path | None = None) -> PocketReport:
     chosen = sorted(rng_for(SEED, 0).choice(len(everything), PROMPTS, replace=False).tolist())
     names = [everything[i].name for i in chosen]
     pictures = draw(pipeline, names)
-    found = [text_finds_glyph(weights, prefix) for prefix in ("", f"{TRIGGER}, ")]
+    scorer = ClipScorer.load(weights / "clip")
+    found = [text_finds_glyph(scorer, prefix) for prefix in ("", f"{TRIGGER}, ")]
     references = np.stack([appearance(Scene(g).draw()) for g in everything])
     ranks = [rank(appearance(p), references, i) for p, i in zip(pictures, chosen, strict=True)]
     if sheet:
@@ -81,15 +100,16 @@ def measure(weights: Path, sheet: Path | None = None) -> PocketReport:
         chance_top5=round(TOP / len(everything), 4),
         text_top5=found[0],
         text_top5_behind_trigger=found[1],
+        judge_top1_own=judge_top1(scorer, pictures, names),
+        judge_top1_flat_icons=judge_top1(scorer, icons, [f"{TRIGGER}, {c}" for c in captions]),
+        judge_candidates=CANDIDATES,
         prompts=PROMPTS,
         glyphs=len(everything),
     )
 
 
-@torch.no_grad()
-def text_finds_glyph(weights: Path, prefix: str) -> float:
+def text_finds_glyph(scorer: ClipScorer, prefix: str) -> float:
     """Share of glyphs whose picture is among the five nearest, of all, to ``prefix`` + name."""
-    scorer = ClipScorer.load(weights / "clip")
     pictures = scorer.embed_pictures([Scene(g).draw() for g in glyphs()])
     texts = scorer.embed_texts([prefix + g.name for g in glyphs()])
     similarity = texts @ pictures.T
