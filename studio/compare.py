@@ -22,7 +22,7 @@ from studio.errors import UserError
 from studio.evaluation.result import EvaluationReport
 from studio.preview.grid import save_grid
 from studio.preview.pairs import sample_pairs
-from studio.recipe import Recipe
+from studio.recipe import Recipe, yaml_text
 from studio.reporter import Reporter
 from studio.run_folder import RunFolder
 
@@ -43,7 +43,7 @@ class Contender:
         steps: optimizer steps.
         training_seconds: wall clock from the first step to the last.
         peak_memory_bytes: the largest resident set of its whole process, from pictures to report.
-        file_bytes: of the first exported adapter; of all files in it where it is a folder.
+        file_bytes: of the adapter in its first format, all its files together.
         report: how well it works.
     """
 
@@ -137,15 +137,13 @@ def _contend(recipe: Recipe, runs: Path) -> Contender:
             f"the run {name} left no report; it needs pictures that can be held out "
             "(dataset.validation_share)"
         )
-    exported = folder.adapter_files()[0]
-    files = [exported] if exported.is_file() else [p for p in exported.rglob("*") if p.is_file()]
     return Contender(
         method=recipe.trainer.kind,
         run=name,
         steps=ended["step"],
         training_seconds=ended["time"] - started["time"],
         peak_memory_bytes=peak,
-        file_bytes=sum(p.stat().st_size for p in files),
+        file_bytes=sum(map(_bytes_of, folder.adapters()[0])),
         report=EvaluationReport.from_json(folder.report() or {}),
     )
 
@@ -172,8 +170,6 @@ def _train_elsewhere(recipe: Recipe, runs: Path) -> int:
 
 @contextmanager
 def _as_file(recipe: Recipe) -> Iterator[Path]:
-    from studio.recipe import yaml_text
-
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"{recipe.name}.yaml"
         path.write_text(yaml_text.dump(recipe.model_dump(mode="json")), "utf-8")
@@ -184,12 +180,17 @@ def _draw_grid(
     recipe: Recipe, contenders: Sequence[Contender], path: Path, runs: Path, reporter: Reporter
 ) -> None:
     base = load_base(recipe.base_model)
-    adapters = [RunFolder.open(c.run, runs).adapter_files()[0] for c in contenders]
+    adapters = [RunFolder.open(c.run, runs).adapters()[0] for c in contenders]
     prompts = contenders[0].report.prompts[:GRID_PROMPTS]
     with reporter.stage("drawing the comparison") as progress:
         seeds = recipe.sampling.seeds[:1]
         pairs = sample_pairs(base, adapters, prompts, seeds, recipe.sampling, progress=progress)
     save_grid(pairs, path)
+
+
+def _bytes_of(exported: Path) -> int:
+    files = [exported] if exported.is_file() else [p for p in exported.rglob("*") if p.is_file()]
+    return sum(path.stat().st_size for path in files)
 
 
 def _size(count: int) -> str:

@@ -78,8 +78,8 @@ def starter_recipe(
 
 
 def with_method(recipe: Recipe, method: str, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe's set and budget with another method, as one would begin with it; a recipe of that
-    method already keeps its own settings.
+    """The recipe's set, budget and batch size with another method, as one would begin with it; a recipe
+    of that method already keeps its own settings.
 
     Raises:
         RecipeError: with every problem, one sentence each.
@@ -89,6 +89,7 @@ def with_method(recipe: Recipe, method: str, overrides: Sequence[str] = ()) -> R
         for section in ("trainer", "optimizer", "loss", "export"):
             content.pop(section)
         content["trainer"] = {"kind": method}
+        content["optimizer"] = {"train_batch_size": recipe.optimizer.train_batch_size}
         content = _filled(content, _starting_point(content))
     content["name"] = run_name(f"{recipe.name}-{method}")
     return recipe_from_dict(content, overrides)
