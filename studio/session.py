@@ -23,8 +23,9 @@ from studio.examples.encoding import EncodedExamples, encode_examples, prior_set
 from studio.examples.loader import ExampleLoader
 from studio.machine import idle_cores
 from studio.preview.grid import save_grid
-from studio.preview.pairs import applied, sample_pairs
+from studio.preview.pairs import sample_pairs
 from studio.preview.sampler import sample
+from studio.preview.stack import applied
 from studio.recipe import Recipe, lock, recipe_digest
 from studio.registry import plugin
 from studio.reporter import Reporter
@@ -86,7 +87,7 @@ class Session:
 
     def _encoded(self, trainer: Trainer[Any]) -> tuple[EncodedExamples, EncodedExamples | None]:
         """What is learned from, and the prior examples where the method has any."""
-        dataset = self.recipe.dataset
+        dataset = self.recipe.effective_dataset
         encode = partial(
             encode_examples,
             base=trainer.base,
@@ -109,7 +110,7 @@ class Session:
             return None
         with self.reporter.stage("preparing held-out pictures") as progress:
             return prepare_validation(
-                trainer, self.held_out, recipe.dataset, recipe.validation, progress
+                trainer, self.held_out, recipe.effective_dataset, recipe.validation, progress
             )
 
     def export(self, adapter: Adapter) -> None:
@@ -131,13 +132,13 @@ class Session:
             self.reporter.note(f"exported and verified: {file.path}")
 
     def preview(self) -> None:
-        """Draw the exported file beside the clean base."""
+        """Draw the exported adapter beside the clean base."""
         sampling = self.recipe.sampling
         prompts = sampling.prompts or self._prompts(PREVIEW_PROMPTS)
         with self.reporter.stage("drawing the preview") as progress:
             comparison = sample_pairs(
                 self.clean_base,
-                [self._exported],
+                self.folder.adapters()[:1],
                 prompts,
                 sampling.seeds,
                 sampling,
@@ -147,18 +148,18 @@ class Session:
         self.reporter.note(f"preview: {self.folder.preview_path}")
 
     def evaluate(self) -> None:
-        """Measure the exported file against the clean base, where pictures were held out to do it with."""
+        """Measure the exported adapter against the clean base, where pictures were held out for that."""
         if not self.recipe.evaluation.enabled or not self.held_out.kept:
             return
         with self.reporter.stage("measuring the adapter") as progress:
             report = evaluate(
                 self.clean_base,
-                self._exported,
+                self.folder.adapters()[0],
                 self.held_out,
                 self.training,
                 settings=self.recipe.evaluation,
                 sampling=self.recipe.sampling,
-                trigger=self.recipe.dataset.trigger,
+                trigger=self.recipe.trigger,
                 captions=self.recipe.dataset.caption,
                 progress=progress,
             )
@@ -171,10 +172,6 @@ class Session:
         """What all runs of one folder share."""
         return self.folder.path.parent / ".cache"
 
-    @property
-    def _exported(self) -> Path:
-        return self.folder.adapter_files()[0]
-
     def _load_base(self) -> BaseModel:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         return load_base(self.recipe.base_model, device=device)
@@ -185,7 +182,7 @@ class Session:
         context = TrainingContext(
             resolution_px=recipe.dataset.resolution or self.identity.resolution_px,
             seed=recipe.seed,
-            trigger=recipe.dataset.trigger,
+            trigger=recipe.trigger,
             objective=objective,
             cache_folder=self._cache_folder,
         )
@@ -217,7 +214,7 @@ class Session:
 
     def _prompts(self, count: int) -> list[str]:
         measured_on = self.held_out if self.held_out.kept else self.training
-        dataset = self.recipe.dataset
+        dataset = self.recipe.effective_dataset
         return evaluation_prompts(
             measured_on, self.training, dataset.trigger, count, dataset.caption
         )

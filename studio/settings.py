@@ -40,3 +40,18 @@ class TrainerSettings(Section):
     def adapter_kinds(self) -> tuple[str, ...]:
         """The kinds of adapter that come of these settings; empty: any that the plugin may produce."""
         return ()
+
+    def trigger_for(self, dataset_trigger: str) -> str:
+        """The words that call up what is learned with these settings.
+
+        They are in every prompt that the studio writes and in the adapter's header. A method that learns
+        words of its own settings returns those; so what is asked for is what was trained.
+
+        Args:
+            dataset_trigger: the recipe's ``dataset.trigger``; empty where there is none.
+
+        Raises:
+            ValueError: it does not go with these settings. The message is what stands behind
+                ``dataset.trigger:`` among a recipe's problems: what is wrong and what to do.
+        """
+        return dataset_trigger

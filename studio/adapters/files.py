@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from studio.adapters.adapter import Adapter
+from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.adapters.formats import (
     FILE_STEM_KEY,
     SAFETENSORS,
@@ -19,6 +19,7 @@ from studio.adapters.formats import (
     formats,
     recognise,
 )
+from studio.adapters.header import require_settings
 from studio.adapters.pickled import read_pickled
 from studio.bases.base_model import Family
 from studio.bases.tensor_file import TensorFileError, TensorFileLayout, read_layout
@@ -123,13 +124,42 @@ def check_fits(adapter: Adapter, base: NamedBase) -> list[str]:
         AdapterError: the families differ.
     """
     header = adapter.header
-    trained_on = f"{header.base_name or 'an unnamed base'} ({header.base_digest[:12] or 'unknown'})"
-    here = f"{base.name} ({base.digest[:12]})"
-    if header.family != base.family:
-        raise AdapterError(
-            f"the adapter was trained on {trained_on} of family {header.family}, which does not fit "
-            f"{here} of family {base.family}; choose a base of family {header.family}"
-        )
+    _require_family(header, base)
     if not header.base_digest or header.base_digest == base.digest:
         return []
-    return [f"the adapter was trained on {trained_on}, not on {here}: the result may differ"]
+    return [
+        f"the adapter was trained on {_trained_on(header)}, not on {_named(base)}: "
+        "the result may differ"
+    ]
+
+
+def require_fit(adapter: Adapter, base: NamedBase, kinds: Collection[str]) -> None:
+    """Refuse what a trainer cannot put on a base; shapes are checked on applying.
+
+    Args:
+        kinds: of adapters that the trainer can apply.
+
+    Raises:
+        AdapterError: another kind, another family, or settings that are no JSON object.
+    """
+    header = adapter.header
+    if header.kind not in kinds:
+        raise AdapterError(f"this is a {header.kind} adapter, but needed is {' or '.join(kinds)}")
+    _require_family(header, base)
+    require_settings(header.settings)
+
+
+def _require_family(header: AdapterHeader, base: NamedBase) -> None:
+    if header.family != base.family:
+        raise AdapterError(
+            f"the adapter was trained on {_trained_on(header)} of family {header.family}, which does "
+            f"not fit {_named(base)} of family {base.family}; choose a base of family {header.family}"
+        )
+
+
+def _trained_on(header: AdapterHeader) -> str:
+    return f"{header.base_name or 'an unnamed base'} ({header.base_digest[:12] or 'unknown'})"
+
+
+def _named(base: NamedBase) -> str:
+    return f"{base.name} ({base.digest[:12]})"

@@ -65,11 +65,16 @@ def from_metadata(metadata: Mapping[str, str], kind: str) -> AdapterHeader:
             raise AdapterError(f"studio.{field.name} is {text[:40]!r}, not a number") from error
     if values["kind"] != kind:
         raise AdapterError(f"it says it is of kind {values['kind']!r}, but holds {kind} tensors")
-    _require_settings(values["settings"])
+    require_settings(values["settings"])
     return AdapterHeader(**values)
 
 
-def _require_settings(text: str) -> None:
+def require_settings(text: str) -> None:
+    """Refuse a header whose settings are broken; those of another tool's file may be empty.
+
+    Raises:
+        AdapterError: they are no JSON object.
+    """
     try:
         is_table = isinstance(json.loads(text or "{}"), dict)
     except (ValueError, RecursionError):

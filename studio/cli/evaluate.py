@@ -35,7 +35,7 @@ def evaluate(
         training,
         settings=recipe.evaluation,
         sampling=recipe.sampling,
-        trigger=recipe.dataset.trigger,
+        trigger=recipe.trigger,
         captions=recipe.dataset.caption,
     )
     grid = folder.preview_path if folder.preview_path.is_file() else None

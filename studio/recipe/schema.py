@@ -104,6 +104,16 @@ class Recipe(Section):
         return self.budget
 
     @property
+    def trigger(self) -> str:
+        """The words that every prompt made for this recipe has: its method's answer to the dataset's."""
+        return self.trainer.trigger_for(self.dataset.trigger)
+
+    @property
+    def effective_dataset(self) -> DatasetSettings:
+        """The dataset as it is learned from, with `trigger` in the place of its own."""
+        return self.dataset.model_copy(update={"trigger": self.trigger})
+
+    @property
     def text(self) -> str:
         """The YAML that this recipe was read from; written anew where it came from nowhere."""
         return self._text or yaml_text.dump(self.model_dump(mode="json"))
@@ -147,6 +157,14 @@ class Recipe(Section):
                     f'"{name}" is no format of {self.trainer.kind}; there are: {", ".join(known)}'
                 )
                 raise _problem(("export", "formats", index), message, name)
+        return self
+
+    @model_validator(mode="after")
+    def _trigger_of_the_method(self) -> Self:
+        try:
+            self.trainer.trigger_for(self.dataset.trigger)
+        except ValueError as error:
+            raise _problem(("dataset", "trigger"), str(error), self.dataset.trigger) from error
         return self
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from torch import Tensor, nn
 
-from studio.adapters.adapter import Adapter
+from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.bases.base_model import BaseModel
 from studio.curation.manifest import CuratedSet
 from studio.examples.batch import Batch
@@ -52,7 +52,7 @@ class TrainingContext:
     Attributes:
         resolution_px: side of the training bucket's square equivalent.
         seed: the run's, for random streams.
-        trigger: the trigger word; empty where there is none.
+        trigger: the words that call up what is learned (`Recipe.trigger`); empty where there are none.
         objective: how model output and noise become a loss (prediction type, SNR weighting).
         cache_folder: for what is made once and used by any number of runs, such as class pictures.
     """
@@ -129,7 +129,25 @@ class Trainer(ABC, Generic[SettingsT]):
 
     @abstractmethod
     def adapter(self) -> Adapter:
-        """The adapter as it is now: kind, tensors (copies, fp32, CPU) and header."""
+        """The adapter as it is now: `header`, and tensors (copies, fp32, CPU) under neutral names."""
+
+    def header(self, kind: str | None = None) -> AdapterHeader:
+        """What the adapter says of itself, as far as a trainer knows; the run adds the rest.
+
+        Args:
+            kind: what the tensors are, where that is not the trainer's own kind.
+        """
+        return AdapterHeader(
+            kind=kind or self.kind,
+            method=self.kind,
+            family=self.base.family,
+            base_name=self.base.name,
+            base_digest=self.base.digest,
+            settings=self.settings.model_dump_json(),
+            seed=self.context.seed,
+            trigger=self.context.trigger,
+            resolution_px=self.context.resolution_px,
+        )
 
     @classmethod
     @abstractmethod
@@ -137,6 +155,9 @@ class Trainer(ABC, Generic[SettingsT]):
         cls, adapter: Adapter, base: BaseModel, strength: float = 1.0
     ) -> AbstractContextManager[None]:
         """Put ``adapter`` on a clean base for the length of a ``with`` block; then the base is as before.
+
+        `require_fit` refuses what is of another kind or family; whether the tensors fit is for the
+        method to see.
 
         Raises:
             AdapterError: the adapter does not fit the base.

@@ -18,13 +18,14 @@ class DreamBoothSettings(LoraWeights, TrainerSettings):
     kind: Literal["dreambooth"] = "dreambooth"
     """The method."""
 
-    instance_prompt: str = "a photo of sks"
+    instance_prompt: str = ""
     """What every picture is called while training: a rare word and the class, such as ``a photo of sks
-    dog``. Write the same words as ``dataset.trigger``, so that previews ask for them."""
+    dog``, with the dataset's trigger in it; without a trigger, previews ask for the whole of it. Empty:
+    ``a photo of`` and the trigger."""
 
     use_captions: bool = False
-    """Train on each picture's own caption with the trigger in place of ``instance_prompt``; for sets whose
-    captions say what changes from picture to picture."""
+    """Train on each picture's own caption, with the trigger in it, rather than on one prompt for all; for
+    sets whose captions say what changes from picture to picture."""
 
     class_prompt: str = ""
     """What the subject is one of, without the rare word: ``a photo of a dog``. Needed by ``prior``."""
@@ -73,10 +74,28 @@ class DreamBoothSettings(LoraWeights, TrainerSettings):
     def adapter_kinds(self) -> tuple[str, ...]:
         return ("full",) if self.weights == "full" else (self.variant,)
 
+    def trigger_for(self, dataset_trigger: str) -> str:
+        given, prompt = dataset_trigger.strip(), self.instance_prompt.strip()
+        if self.use_captions:
+            return given
+        if not given and not prompt:
+            raise ValueError(
+                "missing; write a rare word and the class, such as: sks dog, or a whole "
+                "trainer.instance_prompt, or set trainer.use_captions: true"
+            )
+        if prompt and given.lower() not in prompt.lower():
+            raise ValueError(
+                f'"{given}" would not be learned, for it is not in trainer.instance_prompt, "{prompt}"; '
+                "write the same words there, or leave one of the two out"
+            )
+        return given or prompt
+
+    def instance_prompt_for(self, trigger: str) -> str:
+        """What every picture is called where captions are not used, by the words of `trigger_for`."""
+        return self.instance_prompt.strip() or f"a photo of {trigger}"
+
     @model_validator(mode="after")
-    def _prompts_are_there(self) -> Self:
-        if not self.instance_prompt.strip() and not self.use_captions:
-            raise ValueError("instance_prompt: empty; write one, or set use_captions: true")
+    def _class_is_named(self) -> Self:
         if self.prior != "none" and not self.class_prompt.strip():
             raise ValueError(
                 f"class_prompt: missing, and prior: {self.prior} needs it; name the class, "
@@ -90,6 +109,10 @@ class DreamBoothSettings(LoraWeights, TrainerSettings):
         for name in ("text_encoder_learning_rate", "text_encoder_stop_after"):
             if name in given and not self.train_text_encoder:
                 yield _useless(name, given[name], "trainer.train_text_encoder: true")
+        if "instance_prompt" in given and self.use_captions:
+            yield _useless(
+                "instance_prompt", given["instance_prompt"], "trainer.use_captions: false"
+            )
         if "class_pictures" in given and self.prior != "class_pictures":
             yield _useless(
                 "class_pictures", given["class_pictures"], "trainer.prior: class_pictures"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from studio.adapters.adapter import Adapter, AdapterHeader
+from studio.adapters.adapter import Adapter
+from studio.adapters.files import require_fit
 from studio.adapters.whole_weights import swapped
 from studio.bases.base_model import BaseModel
 from studio.curation.manifest import CuratedSet
-from studio.errors import AdapterError
 from studio.examples.batch import Batch
 from studio.examples.captions import encode_captions
 from studio.examples.conditioning import Conditioning
@@ -70,7 +70,8 @@ class DreamBoothTrainer(Trainer[DreamBoothSettings]):
         examples = super().examples(curated)
         if self.settings.use_captions:
             return examples
-        return [replace(example, caption=self.settings.instance_prompt) for example in examples]
+        prompt = self.settings.instance_prompt_for(self.context.trigger)
+        return [replace(example, caption=prompt) for example in examples]
 
     def prior_examples(self, progress: Progress | None = None) -> Sequence[Example]:
         """The class pictures, where the class is kept by pictures.
@@ -135,18 +136,7 @@ class DreamBoothTrainer(Trainer[DreamBoothSettings]):
         return self._weights.detached()
 
     def adapter(self) -> Adapter:
-        header = AdapterHeader(
-            kind=self.settings.adapter_kinds[0],
-            method=self.kind,
-            family=self.base.family,
-            base_name=self.base.name,
-            base_digest=self.base.digest,
-            settings=self.settings.model_dump_json(),
-            seed=self.context.seed,
-            trigger=self.context.trigger or self._instance_trigger,
-            resolution_px=self.context.resolution_px,
-        )
-        return Adapter(header, self._weights.tensors())
+        return Adapter(self.header(self.settings.adapter_kinds[0]), self._weights.tensors())
 
     @classmethod
     @contextmanager
@@ -158,14 +148,10 @@ class DreamBoothTrainer(Trainer[DreamBoothSettings]):
         Raises:
             AdapterError: another kind or family, a layer that the base lacks, or one of another shape.
         """
-        _require_fit(adapter.header, base)
+        require_fit(adapter, base, (*VARIANTS, "full"))
         put_on = swapped if adapter.header.kind == "full" else merged
         with put_on(adapter.tensors, base, strength):
             yield
-
-    @property
-    def _instance_trigger(self) -> str:
-        return "" if self.settings.use_captions else self.settings.instance_prompt
 
     def _output_preserving_loss(self, batch: Batch, streams: RandomStreams) -> Tensor:
         """The subject's loss, and how far the answer to the class prompt has gone from the base's.
@@ -191,26 +177,14 @@ class DreamBoothTrainer(Trainer[DreamBoothSettings]):
         return loss + self.settings.prior_loss_weight * prior
 
     def _answer_to_the_class(self, noised: Noised, batch: Batch) -> Tensor:
-        text = encode_captions(self.base, [self.settings.class_prompt])
+        text = self._class_text() if self.trains_text_encoder else self._fixed_class_text
         conditioning = Conditioning.joined([text] * len(batch.items))
         return predict(self.base, noised, conditioning, batch.time_ids)
 
+    def _class_text(self) -> Conditioning:
+        return encode_captions(self.base, [self.settings.class_prompt])
 
-def _require_fit(header: AdapterHeader, base: BaseModel) -> None:
-    if header.kind not in (*VARIANTS, "full"):
-        raise AdapterError(
-            f"this is a {header.kind} adapter; DreamBooth makes {', '.join(VARIANTS)} and full ones"
-        )
-    if header.family != base.family:
-        raise AdapterError(
-            f"the adapter is for a base of the family {header.family}, "
-            f"but {base.name} is of the family {base.family}; choose a base that fits"
-        )
-    try:
-        is_whole = isinstance(json.loads(header.settings), dict)
-    except ValueError:
-        is_whole = False
-    if not is_whole:
-        raise AdapterError(
-            f"the adapter's header has broken settings, {header.settings[:40]!r}; export it anew"
-        )
+    @cached_property
+    def _fixed_class_text(self) -> Conditioning:
+        """The class prompt as frozen text encoders read it, encoded by the first step."""
+        return self._class_text()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from studio.adapters.adapter import Adapter, AdapterHeader
+from studio.adapters.adapter import Adapter
+from studio.adapters.files import require_fit
 from studio.adapters.hypernetwork_network import (
     NetworkPair,
     networks_of,
@@ -77,18 +78,7 @@ class HypernetworkTrainer(Trainer[HypernetworkSettings]):
             for width, pair in (self._networks or {}).items()
             for side, network in enumerate(pair)
         }
-        header = AdapterHeader(
-            kind=self.kind,
-            method=self.kind,
-            family=self.base.family,
-            base_name=self.base.name,
-            base_digest=self.base.digest,
-            settings=self.settings.model_dump_json(),
-            seed=self.context.seed,
-            trigger=self.context.trigger,
-            resolution_px=self.context.resolution_px,
-        )
-        return Adapter(header, neutral_tensors(parts))
+        return Adapter(self.header(), neutral_tensors(parts))
 
     @classmethod
     @contextmanager
@@ -102,7 +92,7 @@ class HypernetworkTrainer(Trainer[HypernetworkSettings]):
             AdapterError: another kind or family, no width that the base has, or a tensor that does
                 not fit the structure.
         """
-        cls._require_fit(adapter, base)
+        require_fit(adapter, base, (cls.kind,))
         networks = networks_of(adapter)
         known = context_widths(base.unet)
         if not set(networks) & set(known):
@@ -118,17 +108,6 @@ class HypernetworkTrainer(Trainer[HypernetworkSettings]):
             yield
         finally:
             hooks.take_off()
-
-    @classmethod
-    def _require_fit(cls, adapter: Adapter, base: BaseModel) -> None:
-        header = adapter.header
-        if header.kind != cls.kind:
-            raise AdapterError(f"this is a {header.kind} adapter, not a {cls.kind}")
-        if header.family != base.family:
-            raise AdapterError(
-                f"the adapter is for a base of the family {header.family}, "
-                f"but {base.name} is of the family {base.family}; choose a base that fits"
-            )
 
     def _widths(self) -> list[int]:
         known = context_widths(self.base.unet)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from pydantic import ValidationError
-
-from studio.adapters.adapter import Adapter, AdapterHeader
+from studio.adapters.adapter import Adapter
+from studio.adapters.files import require_fit
 from studio.bases.base_model import BaseModel
-from studio.errors import AdapterError
 from studio.training.lora.layers import LoraLayers
 from studio.training.lora.merging import merged
 from studio.training.lora.settings import VARIANTS
@@ -65,18 +63,7 @@ class LoraTrainer(Trainer[LoraSettings]):
         return self._layers.detached()
 
     def adapter(self) -> Adapter:
-        header = AdapterHeader(
-            kind=self.settings.variant,
-            family=self.base.family,
-            base_name=self.base.name,
-            base_digest=self.base.digest,
-            settings=self.settings.model_dump_json(),
-            seed=self.context.seed,
-            trigger=self.context.trigger,
-            resolution_px=self.context.resolution_px,
-            method=self.kind,
-        )
-        return Adapter(header, self._layers.tensors())
+        return Adapter(self.header(self.settings.variant), self._layers.tensors())
 
     @classmethod
     @contextmanager
@@ -89,20 +76,6 @@ class LoraTrainer(Trainer[LoraSettings]):
         Raises:
             AdapterError: another kind or family, a layer that the base lacks, or one of another shape.
         """
-        header = adapter.header
-        if header.kind not in VARIANTS:
-            raise AdapterError(f"this is a {header.kind} adapter, not a {cls.kind}")
-        if header.family != base.family:
-            raise AdapterError(
-                f"the adapter is for a base of the family {header.family}, "
-                f"but {base.name} is of the family {base.family}; choose a base that fits"
-            )
-        try:
-            LoraSettings.model_validate_json(header.settings)
-        except ValidationError as error:
-            problem = error.errors()[0]["msg"]
-            raise AdapterError(
-                f"the adapter's header has settings that are no LoRA's: {problem}; export it anew"
-            ) from error
+        require_fit(adapter, base, VARIANTS)
         with merged(adapter.tensors, base, strength):
             yield

@@ -52,8 +52,8 @@ class TextualInversionSettings(TrainerSettings):
 
     placeholder_tokens: tuple[str, ...] = ()
     """The new words, in lower case and without blanks, such as ``<mascot>``; words that the base knows are
-    refused. Empty: the dataset's trigger, which is usual. All of them are learned from all pictures. The
-    webuis call a word by its file's name, which leaves brackets out."""
+    refused. Empty: the dataset's trigger, which is usual; give one of the two. All of them are learned from
+    all pictures. The webuis call a word by its file's name, which leaves brackets out."""
 
     num_vectors: int = Field(1, ge=1, le=MAX_VECTORS)
     """Vectors a word: each takes the room of one token in the prompt. 1 to 2 for an object, 4 to 16 for a
@@ -126,6 +126,26 @@ class TextualInversionSettings(TrainerSettings):
                 "budget instead"
             )
         return self
+
+    def trigger_for(self, dataset_trigger: str) -> str:
+        if self.placeholder_tokens:
+            words = " ".join(self.placeholder_tokens)
+            if dataset_trigger not in ("", words):
+                raise ValueError(
+                    f'"{dataset_trigger}" would not be learned: trainer.placeholder_tokens names '
+                    f'"{words}"; leave one of the two out'
+                )
+            return words
+        if not dataset_trigger:
+            raise ValueError("missing; write the new word, such as <toy>")
+        problem = placeholder_problem(dataset_trigger)
+        if problem:
+            raise ValueError(f"{problem}, or name the word in trainer.placeholder_tokens")
+        return dataset_trigger
+
+    def words_for(self, trigger: str) -> tuple[str, ...]:
+        """The new words, one by one, that `trigger_for` has joined to ``trigger``."""
+        return self.placeholder_tokens or (trigger,)
 
 
 def placeholder_problem(token: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -10,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from studio.adapters.adapter import Adapter, AdapterHeader
+from studio.adapters.adapter import Adapter
 from studio.adapters.embedding_vectors import (
     PARTS,
     PIVOTAL,
@@ -18,19 +17,20 @@ from studio.adapters.embedding_vectors import (
     weights_and_words,
     words_of,
 )
+from studio.adapters.files import require_fit
 from studio.bases.base_model import BaseModel
 from studio.curation.manifest import CuratedSet
 from studio.errors import AdapterError, RecipeError
 from studio.examples.batch import Batch
-from studio.examples.example import Example, default_examples
+from studio.examples.example import Example
 from studio.training.lora.layers import LoraLayers
 from studio.training.lora.merging import merged
 from studio.training.lora.starting import init_problems
 from studio.training.placeholder_tokens import PlaceholderTokens, vocabulary
 from studio.training.randomness import RandomStreams
 from studio.training.trainer import ParamGroup, Trainer
-from trainers.textual_inversion.captions import drawn_caption, with_words
-from trainers.textual_inversion.settings import TextualInversionSettings, placeholder_problem
+from trainers.textual_inversion.captions import drawn_caption
+from trainers.textual_inversion.settings import TextualInversionSettings
 from trainers.textual_inversion.strength import at_strength
 from trainers.textual_inversion.templates import sentences
 from trainers.textual_inversion.vectors import TrainedVectors, start_vectors
@@ -63,23 +63,22 @@ class TextualInversionTrainer(Trainer[TextualInversionSettings]):
 
     def examples(self, curated: CuratedSet) -> Sequence[Example]:
         """Every kept picture; with templates its caption is the new words alone, which `loss` fills in."""
-        words = self._placeholders()
+        examples = super().examples(curated)
         if not sentences(self.settings.templates):
-            plain = default_examples(curated, "")
-            return [replace(e, caption=with_words(e.caption, words)) for e in plain]
-        return [replace(e, caption=" ".join(words)) for e in default_examples(curated, "")]
+            return examples
+        return [replace(example, caption=self.context.trigger) for example in examples]
 
     def attach(self) -> list[ParamGroup]:
         """Add the words to tokenizers and text encoders and, with ``pivotal``, the LoRA to the base.
 
         Raises:
-            RecipeError: there is no word to learn, the base knows it already, or an initialiser is
-                none of the base's words.
+            RecipeError: the base knows a word already, or an initialiser is none of the base's words.
         """
         base = self.base
         for part in (base.unet, *base.text_encoders):
             part.requires_grad_(False)
-        self._vectors = start_vectors(base, self.settings, self._placeholders(), self.context.seed)
+        words = self.settings.words_for(self.context.trigger)
+        self._vectors = start_vectors(base, self.settings, words, self.context.seed)
         self._before = self._copies()
         self._tokens = self._put_in()
         try:
@@ -95,9 +94,9 @@ class TextualInversionTrainer(Trainer[TextualInversionSettings]):
         self._before = self._copies()
         templates = sentences(self.settings.templates)
         if templates:
-            name = " ".join(self._placeholders())
+            words = self.context.trigger
             captions = [
-                drawn_caption(templates, name, streams, address) if caption else ""
+                drawn_caption(templates, words, streams, address) if caption else ""
                 for caption, address in zip(batch.captions, batch.addresses, strict=True)
             ]
             batch = replace(batch, captions=captions, conditioning=None)
@@ -122,18 +121,7 @@ class TextualInversionTrainer(Trainer[TextualInversionSettings]):
         tensors = {n: t.float().cpu() for n, t in self._copies().items()}
         if self._lora is not None:
             tensors |= self._lora.tensors()
-        header = AdapterHeader(
-            kind=self.kind if self._lora is None else PIVOTAL,
-            method=self.kind,
-            family=self.base.family,
-            base_name=self.base.name,
-            base_digest=self.base.digest,
-            settings=self.settings.model_dump_json(),
-            seed=self.context.seed,
-            trigger=" ".join(self._placeholders()),
-            resolution_px=self.context.resolution_px,
-        )
-        return Adapter(header, tensors)
+        return Adapter(self.header(None if self._lora is None else PIVOTAL), tensors)
 
     @classmethod
     @contextmanager
@@ -146,7 +134,7 @@ class TextualInversionTrainer(Trainer[TextualInversionSettings]):
             AdapterError: another kind or family, a word that the base knows, or vectors or layers that
                 do not fit it.
         """
-        _require_fit(adapter, base)
+        require_fit(adapter, base, KINDS)
         weights, words = weights_and_words(adapter)
         with merged(weights.tensors, base, strength):
             if not words.tensors:
@@ -159,18 +147,6 @@ class TextualInversionTrainer(Trainer[TextualInversionSettings]):
                     yield
             finally:
                 tokens.take_out()
-
-    def _placeholders(self) -> tuple[str, ...]:
-        given = self.settings.placeholder_tokens
-        if given:
-            return given
-        trigger = self.context.trigger
-        problem = placeholder_problem(trigger)
-        if problem:
-            raise RecipeError(
-                [f"dataset.trigger: {problem}, or name the word in trainer.placeholder_tokens"]
-            )
-        return (trigger,)
 
     def _put_in(self) -> PlaceholderTokens:
         rows = [{word: v.rows for word, v in known.items()} for known in self._vectors]
@@ -206,21 +182,6 @@ class TextualInversionTrainer(Trainer[TextualInversionSettings]):
         for part, known in zip(PARTS, self._vectors, strict=False):
             for word, vectors in known.items():
                 yield f"{part}.{word}", vectors
-
-
-def _require_fit(adapter: Adapter, base: BaseModel) -> None:
-    header = adapter.header
-    if header.kind not in KINDS:
-        raise AdapterError(f"this is a {header.kind} adapter, no words and no LoRA")
-    if header.family != base.family:
-        raise AdapterError(
-            f"the adapter is for a base of the family {header.family}, "
-            f"but {base.name} is of the family {base.family}; choose a base that fits"
-        )
-    try:
-        json.loads(header.settings or "{}")
-    except ValueError as error:
-        raise AdapterError("the adapter's header has settings that are no JSON") from error
 
 
 def _put_on(base: BaseModel, words: dict[str, Vectors]) -> PlaceholderTokens:

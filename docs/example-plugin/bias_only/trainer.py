@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from bias_only.settings import BiasOnlySettings
-from studio.adapters.adapter import Adapter, AdapterHeader
+from studio.adapters.adapter import Adapter
+from studio.adapters.files import require_fit
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError
 from studio.training.trainer import ParamGroup, Trainer
@@ -45,25 +46,22 @@ class BiasOnlyTrainer(Trainer[BiasOnlySettings]):
             self._put_on()
 
     def adapter(self) -> Adapter:
-        header = AdapterHeader(
-            kind=self.kind,
-            method=self.kind,
-            family=self.base.family,
-            base_name=self.base.name,
-            base_digest=self.base.digest,
-            settings=self.settings.model_dump_json(),
-            seed=self.context.seed,
-            trigger=self.context.trigger,
-            resolution_px=self.context.resolution_px,
-        )
-        return Adapter(header, {n: p.detach().cpu().clone() for n, p in self._offsets.items()})
+        offsets = {name: p.detach().cpu().clone() for name, p in self._offsets.items()}
+        return Adapter(self.header(), offsets)
 
     @classmethod
     @contextmanager
     def apply(cls, adapter: Adapter, base: BaseModel, strength: float = 1.0) -> Iterator[None]:
-        """Biases with the offsets in them; the very same old ones are put back afterwards."""
+        """Biases with the offsets in them; the very same old ones are put back afterwards.
+
+        Raises:
+            AdapterError: another kind or family, or a bias that the base lacks.
+        """
+        require_fit(adapter, base, (cls.kind,))
         layers = biased_layers(base)
-        require_fit(adapter, base, layers)
+        for name, offset in adapter.tensors.items():
+            if name not in layers or layers[name].bias.shape != offset.shape:
+                raise AdapterError(f"{base.name} has no bias {name} of shape {tuple(offset.shape)}")
         old = {name: layers[name].bias.data for name in adapter.tensors}
         try:
             for name, offset in adapter.tensors.items():
@@ -94,29 +92,6 @@ def biased_layers(base: BaseModel, *, attention_only: bool = False) -> dict[str,
         and module.bias is not None
         and (not attention_only or "attentions" in name)
     }
-
-
-def require_fit(adapter: Adapter, base: BaseModel, layers: dict[str, Any]) -> None:
-    """Refuse what was not made for this base.
-
-    Raises:
-        AdapterError: another kind or family, settings that are none, or a bias that the base lacks.
-    """
-    header = adapter.header
-    if (header.kind, header.family) != (BiasOnlyTrainer.kind, base.family):
-        raise AdapterError(
-            f"this is a {header.kind} adapter for the family {header.family}; "
-            f"needed: bias_only for {base.family}"
-        )
-    try:
-        BiasOnlySettings.model_validate_json(header.settings)
-    except ValueError as error:
-        raise AdapterError(
-            "the adapter's header has no bias-only settings; export it anew"
-        ) from error
-    for name, offset in adapter.tensors.items():
-        if name not in layers or layers[name].bias.shape != offset.shape:
-            raise AdapterError(f"{base.name} has no bias {name} of shape {tuple(offset.shape)}")
 
 
 def _adding(offset: nn.Parameter) -> Any:

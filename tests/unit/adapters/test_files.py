@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save, save_file
 
-from studio.adapters.files import check_fits, read_adapter
+from studio.adapters.files import check_fits, read_adapter, require_fit
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError
 
@@ -158,6 +158,27 @@ def test_another_base_is_a_warning_and_another_family_a_refusal(
     assert "f" * 12 in warning
     with pytest.raises(AdapterError, match=f"{tiny_base.digest[:12]}.*family sd1.*f{{12}}.*sd2"):
         check_fits(adapter, replace(other, family="sd2"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "song"}, "^this is a song adapter, but needed is lora or loha$"),
+        ({"family": "sd2"}, "family sd2, which does not fit tiny .* choose a base of family sd2$"),
+        ({"settings": "no JSON"}, "'no JSON', no JSON object"),
+        ({"settings": "[]"}, "no JSON object"),
+    ],
+)
+def test_what_a_trainer_cannot_apply_is_refused(
+    tiny_base: BaseModel, lora: Any, change: dict[str, str], message: str
+) -> None:
+    adapter = lora(tiny_base, unet_targets=("attn2.to_k",), text_targets=())
+    for settings in (adapter.header.settings, ""):  # other tools' files say nothing of settings
+        header = replace(adapter.header, settings=settings)
+        require_fit(replace(adapter, header=header), tiny_base, ("lora", "loha"))
+    wrong = replace(adapter, header=replace(adapter.header, **change))
+    with pytest.raises(AdapterError, match=message):
+        require_fit(wrong, tiny_base, ("lora", "loha"))
 
 
 PICKLED: dict[str, tuple[bytes, str]] = {

@@ -155,6 +155,11 @@ def test_the_trigger_stands_in_every_line() -> None:
     assert with_trigger("one\na sks two", "sks") == "sks, one\na sks two"
 
 
+def test_a_trigger_in_a_caption_gets_the_spelling_that_is_learned() -> None:
+    assert with_trigger("My Mascot runs", "mascot") == "My mascot runs"
+    assert with_trigger(r"a \1 B", r"\1 b") == r"a \1 b"
+
+
 @pytest.mark.parametrize(
     ("prefix", "suffix", "expected"),
     [

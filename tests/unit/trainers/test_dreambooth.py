@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError, DatasetError
 from studio.examples.batch import Batch
 from studio.examples.captions import encode_captions
+from studio.examples.conditioning import Conditioning
 from studio.examples.example import Example
 from studio.examples.tensor_store import content_digest
 from studio.preview.sampler import sample
@@ -48,11 +49,11 @@ COMBINATIONS = [
 
 
 def new_trainer(
-    base: BaseModel, *, folder: Path = Path(".cache"), **settings: Any
+    base: BaseModel, *, folder: Path = Path(".cache"), trigger: str = "", **settings: Any
 ) -> DreamBoothTrainer:
     given = {"rank": 4} if settings.get("weights") != "full" else {}
     stated = {"class_prompt": CLASS, **given, **settings}
-    context = TrainingContext(resolution_px=64, seed=3, cache_folder=folder)
+    context = TrainingContext(resolution_px=64, seed=3, trigger=trigger, cache_folder=folder)
     return DreamBoothTrainer(DreamBoothSettings(**stated), base, context)
 
 
@@ -201,6 +202,26 @@ def test_the_output_preserving_loss_by_hand(tiny_base: BaseModel, batch: Batch) 
     torch.testing.assert_close(trainer.loss(batch, STREAMS), expected)
 
 
+@pytest.mark.parametrize(("learns", "expected"), [(False, 1), (True, 6)])
+def test_the_class_is_read_anew_only_where_reading_is_learned(
+    tiny_base: BaseModel,
+    batch: Batch,
+    monkeypatch: pytest.MonkeyPatch,
+    learns: bool,
+    expected: int,
+) -> None:
+    """Three steps; where the text encoder learns, each asks the base's own and the trained one."""
+    read: list[Sequence[str]] = []
+
+    def counted(base: BaseModel, captions: Sequence[str]) -> Conditioning:
+        read.append(captions)
+        return encode_captions(base, captions)
+
+    monkeypatch.setattr("trainers.dreambooth.trainer.encode_captions", counted)
+    train(new_trainer(tiny_base, prior="output", train_text_encoder=learns), batch, 3)
+    assert read == [[CLASS]] * expected
+
+
 def test_masks_do_not_open_a_hole_in_the_prior(tiny_base: BaseModel, batch: Batch) -> None:
     trainer = new_trainer(tiny_base, prior="output", weights="full")
     trainer.context.objective = Objective(masked_loss=True)
@@ -331,6 +352,8 @@ def test_every_picture_is_called_by_the_instance_prompt(
     found = new_trainer(tiny_base, instance_prompt="a photo of sks dog").examples(curated)
     assert {example.caption for example in found} == {"a photo of sks dog"}
     assert [example.path for example in found] == [example.path for example in tiny_examples]
+    by_trigger = new_trainer(tiny_base, trigger="my dog").examples(curated)
+    assert {example.caption for example in by_trigger} == {"a photo of my dog"}
     assert new_trainer(tiny_base, use_captions=True).examples(curated) == tiny_examples
 
 
@@ -456,7 +479,6 @@ def test_other_ways_to_keep_the_class_need_no_pictures(tiny_base: BaseModel) -> 
     [
         ({"prior": "output"}, "class_prompt: missing, and prior: output needs it"),
         ({"prior": "class_pictures", "class_prompt": " "}, "class_prompt: missing"),
-        ({"instance_prompt": ""}, "instance_prompt: empty"),
         ({"prior": "some"}, "prior"),
         ({"use_dora": True, "variant": "loha"}, "use_dora"),
     ],
@@ -476,6 +498,10 @@ def test_what_cannot_work_is_refused(settings: dict[str, Any], message: str) -> 
         ({"weights": "full", "use_dora": True}, "trainer.use_dora"),
         ({"extracted_rank": 8}, "trainer.weights: full"),
         ({"text_encoder_stop_after": 0.5}, "trainer.train_text_encoder: true"),
+        (
+            {"instance_prompt": "a sks dog", "use_captions": True},
+            "trainer.instance_prompt: a sks dog has no effect; set trainer.use_captions: false",
+        ),
         ({"class_pictures": "."}, "trainer.prior: class_pictures"),
         (
             {"prior": "class_pictures", "class_prompt": CLASS, "class_pictures": "nowhere"},

@@ -18,7 +18,7 @@ from studio.errors import RecipeError
 from studio.examples.batch import Batch
 from studio.examples.captions import encode_captions
 from studio.examples.tensor_store import content_digest
-from studio.preview.pairs import applied
+from studio.preview.stack import applied
 from studio.training.randomness import RandomStreams
 from studio.training.trainer import TrainingContext
 from trainers.textual_inversion.settings import TextualInversionSettings
