@@ -4,7 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  := 2.13.0
 THREADS ?=
-HANDS  := @iconify-json/fluent-emoji-flat@1.2.6 @iconify-json/fluent-emoji-high-contrast@1.2.6 @iconify-json/emojione@1.2.3
+ICONS  := fluent-emoji-flat@1.2.6 fluent-emoji-high-contrast@1.2.6 emojione@1.2.3 emojione-monotone@1.2.1 \
+          noto-v1@1.2.5 fxemoji@1.2.2 streamline-emojis@1.2.4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint pocket pocket-report clean
@@ -34,7 +35,7 @@ lint: setup  ## ruff and mypy
 
 pocket: setup  ## train the shipped base model anew, resumable (needs npm and Debian's fonts-noto-color-emoji, unicode-data, unicode-cldr-core)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[make]'
-	mkdir -p build/pocket/hands && cd build/pocket/hands && npm pack --silent $(HANDS)
+	mkdir -p build/pocket/hands && cd build/pocket/hands && npm pack --silent $(addprefix @iconify-json/,$(ICONS))
 	$(BIN)/python -m studio.bases.pocket.make all
 
 pocket-report: setup  ## measure the shipped base model

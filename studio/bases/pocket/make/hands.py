@@ -22,10 +22,14 @@ from PIL import Image
 from studio.bases.pocket.make.glyphs import Glyph, glyphs
 
 SIDE_PX = 96
-PACKAGES = (  # npm pack NAME; licences MIT, MIT and CC-BY-4.0
+PACKAGES = (  # npm pack NAME; licences MIT, MIT, CC-BY-4.0, CC-BY-4.0, Apache-2.0, Apache-2.0, CC-BY-4.0
     "iconify-json-fluent-emoji-flat-1.2.6.tgz",
     "iconify-json-fluent-emoji-high-contrast-1.2.6.tgz",
     "iconify-json-emojione-1.2.3.tgz",
+    "iconify-json-emojione-monotone-1.2.1.tgz",
+    "iconify-json-noto-v1-1.2.5.tgz",
+    "iconify-json-fxemoji-1.2.2.tgz",
+    "iconify-json-streamline-emojis-1.2.4.tgz",
 )
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="{x} {y} {w} {h}" color="#202024">{body}</svg>'

@@ -21,6 +21,7 @@ from studio.bases.pocket.make.text import load_text_encoder, text_config, tokeni
 SEED = 5
 OWN_SHARE = 0.3  # scenes as pocket learns them; the rest are other hands and other colours
 OTHER_HAND_SHARE = 0.7  # of those
+DRAWN_WEAKLY_SHARE = 0.5  # of those, for an adapter's pictures are no clean drawings
 
 
 def new_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
@@ -85,7 +86,10 @@ def _view(glyph: Glyph, hands: OtherHands, rng: np.random.Generator) -> tuple[np
     drawing: Image.Image | None = None
     if rng.random() < OTHER_HAND_SHARE:
         drawing = hands.drawing(glyph, rng)
-    return restyled(drawing or glyph.bitmap(), rng), with_opening(glyph.name, rng)
+    picture = restyled(drawing or glyph.bitmap(), rng)
+    if rng.random() < DRAWN_WEAKLY_SHARE:
+        picture = _varied(picture, rng)
+    return picture, with_opening(glyph.name, rng)
 
 
 def _varied(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
