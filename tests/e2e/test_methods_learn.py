@@ -1,0 +1,87 @@
+"""Each method's own recipe learns its sample set on the shipped base, by a margin, in a short run.
+
+Two runs at a time on one thread each: the same figures sooner than one after the other on two.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+SUBJECT = "pocket_dreambooth_mascot.yaml"
+RUNS: dict[str, tuple[str, list[str]]] = {
+    "unguarded": (SUBJECT, ["budget.steps=100", "trainer.prior=none"]),
+    "output": (SUBJECT, ["budget.steps=100", "trainer.prior=output"]),
+    "class pictures": (
+        SUBJECT,
+        ["budget.steps=100", "trainer.prior=class_pictures", "trainer.num_class_images=16"],
+    ),
+    "word": ("pocket_textual-inversion_mascot.yaml", ["budget.steps=200"]),
+    "hypernetwork": ("pocket_hypernetwork_flat-icons.yaml", ["budget.steps=150"]),
+}
+SHORTER = [
+    "precision.num_threads=1",
+    "validation.enabled=false",
+    "sampling.num_inference_steps=15",
+    "sampling.seeds=[0]",
+    "evaluation.prompts=8",
+    "evaluation.seeds=[0]",
+]
+
+
+@pytest.fixture(scope="module")
+def reports(studio, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What each run says of its exported file, by the name of the run."""
+    runs = tmp_path_factory.mktemp("runs")
+
+    def train(name: str) -> dict[str, Any]:
+        recipe, changes = RUNS[name]
+        settings = [part for change in (*SHORTER, *changes) for part in ("--set", change)]
+        folder = runs / name.replace(" ", "-")
+        done = studio(
+            "train", ROOT / "recipes" / recipe, "--runs", runs, "--name", folder.name, *settings
+        )
+        assert done.returncode == 0, done.stderr
+        content: dict[str, Any] = json.loads((folder / "report.json").read_text("utf-8"))
+        return content
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(RUNS, pool.map(train, RUNS), strict=True))
+
+
+@pytest.mark.parametrize("name", ["unguarded", "output", "class pictures", "word"])
+def test_the_subject_is_learned(reports: dict[str, dict[str, Any]], name: str) -> None:
+    """Pictures go at least a quarter of the way from what the base makes of the word to the subject."""
+    assert reports[name]["fidelity"]["relative_gain"] >= 0.25, reports[name]["fidelity"]
+
+
+@pytest.mark.parametrize("name", ["unguarded", "output", "class pictures", "word"])
+def test_a_subject_in_other_scenes_is_still_told_apart(
+    reports: dict[str, dict[str, Any]], name: str
+) -> None:
+    following = reports[name]["following"]
+    assert following["adapter"]["top1"] >= 3 * following["chance"]["top1"], following
+
+
+@pytest.mark.parametrize("name", ["output", "class pictures"])
+def test_a_prior_keeps_what_is_not_the_subject(
+    reports: dict[str, dict[str, Any]], name: str
+) -> None:
+    """The class's own prompt is among those whose change is measured."""
+    kept, unguarded = (reports[n]["drift"]["mean_change"] for n in (name, "unguarded"))
+    assert kept <= 0.9 * unguarded
+
+
+def test_a_word_changes_no_prompt_without_it(reports: dict[str, dict[str, Any]]) -> None:
+    assert reports["word"]["drift"]["mean_change"] == 0
+
+
+def test_the_hypernetwork_learns_the_style(reports: dict[str, dict[str, Any]]) -> None:
+    assert reports["hypernetwork"]["style"]["relative_fall"] >= 0.30, reports["hypernetwork"]
