@@ -28,15 +28,6 @@ def test_pictures_move_at_least_30_percent_towards_held_out_pictures(demo) -> No
     assert style["relative_fall"] >= 0.30, style
 
 
-def test_prompt_following_is_mostly_kept(demo) -> None:
-    following = demo.report["following"]
-    assert following["top1_change_points"] > -25, following
-
-
-@pytest.mark.xfail(
-    strict=False,  # 12.5 points were measured, and one picture of 32 is 3: on some machines it passes
-    reason="pocket's vision tower still knows fewer things in a style that pocket does not draw",
-)
 def test_prompt_following_falls_by_less_than_10_points(demo) -> None:
     following = demo.report["following"]
     assert following["top1_change_points"] > -10, following

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # five runs in one fixture
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBJECT = "pocket_dreambooth_mascot.yaml"

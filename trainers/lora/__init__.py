@@ -11,6 +11,6 @@ plugin = TrainerPlugin(
     trainer_path="trainers.lora.trainer:LoraTrainer",
     adapter_kinds=VARIANTS,
     starting_points={
-        "pocket": {"optimizer": {"learning_rate": 5e-4}, "sampling": {"guidance_scale": 3.0}},
+        "pocket": {"optimizer": {"learning_rate": 3e-4}, "sampling": {"guidance_scale": 3.0}},
     },
 )

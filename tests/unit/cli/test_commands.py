@@ -64,7 +64,7 @@ def test_training_a_folder_without_a_recipe(
     content = json.loads(outcome.out)
     assert content["name"] == "my-pictures"
     assert content["recipe"] == "runs/my-pictures/recipe.yaml"
-    assert engine[0].optimizer.learning_rate == 5e-4
+    assert engine[0].optimizer.learning_rate == 3e-4
     again = load_recipe(Path(content["recipe"]))
     assert again.model_dump() == engine[0].model_dump()
 

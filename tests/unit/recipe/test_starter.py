@@ -18,7 +18,7 @@ def test_a_folder_is_enough(tmp_path: Path) -> None:
     assert recipe.dataset.trigger == "my style"
     assert recipe.trainer.kind == "lora"
     assert recipe.budget.steps_per_image == 100
-    assert recipe.optimizer.learning_rate == 5e-4
+    assert recipe.optimizer.learning_rate == 3e-4
     assert recipe.optimizer.train_batch_size == 4
 
 

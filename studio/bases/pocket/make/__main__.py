@@ -20,7 +20,7 @@ STAGES = {
     "vae": lambda: vae.train_autoencoder(WORK, steps=1300, batch_size=16),
     "encode": lambda: encode.encode_scenes(WORK),
     "text": lambda: text.train_text(WORK, steps=1200, batch_size=128),
-    "unet": lambda: unet.train_unet(WORK, steps=2700, batch_size=32),
+    "unet": lambda: unet.train_unet(WORK, steps=4000, batch_size=32),
     "hands": lambda: hands.draw_hands(WORK),
     "vision": lambda: vision.train_vision(WORK, steps=3750, batch_size=96),
     "export": lambda: export.export(WORK, WEIGHTS),
