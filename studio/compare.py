@@ -67,7 +67,9 @@ class Contender:
             _size(self.file_bytes),
             f"{report.effect.mean_change:.1%}",
             f"{report.style.relative_fall:+.0%}",
-            f"{fidelity.relative_gain:+.0%}" if fidelity else "-",
+            f"{fidelity.relative_gain:+.0%}"
+            if fidelity and fidelity.training > fidelity.base
+            else "-",
             f"{following.top1_change_points:+.0f} points" if following else "-",
             f"{drift.share_of_effect:.0%}" if drift else "-",
         )
