@@ -17,14 +17,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # five runs in one f
 ROOT = Path(__file__).resolve().parents[2]
 SUBJECT = "pocket_dreambooth_mascot.yaml"
 RUNS: dict[str, tuple[str, list[str]]] = {
-    "unguarded": (SUBJECT, ["budget.steps=70", "trainer.prior=none"]),
-    "output": (SUBJECT, ["budget.steps=70", "trainer.prior=output"]),
+    "unguarded": (SUBJECT, ["budget.steps=50", "trainer.prior=none"]),
+    "output": (SUBJECT, ["budget.steps=50", "trainer.prior=output"]),
     "class pictures": (
         SUBJECT,
-        ["budget.steps=70", "trainer.prior=class_pictures", "trainer.num_class_images=16"],
+        ["budget.steps=50", "trainer.prior=class_pictures", "trainer.num_class_images=16"],
     ),
-    "word": ("pocket_textual-inversion_mascot.yaml", ["budget.steps=200"]),
-    "hypernetwork": ("pocket_hypernetwork_flat-icons.yaml", ["budget.steps=150"]),
+    "word": ("pocket_textual-inversion_mascot.yaml", ["budget.steps=120"]),
+    "hypernetwork": ("pocket_hypernetwork_flat-icons.yaml", ["budget.steps=100"]),
 }
 SHORTER = [
     "precision.num_threads=1",
@@ -33,6 +33,7 @@ SHORTER = [
     "sampling.seeds=[0]",
     "evaluation.prompts=8",
     "evaluation.seeds=[0]",
+    "evaluation.drift_prompts=[dragon, cat face, red apple, house]",
 ]
 
 

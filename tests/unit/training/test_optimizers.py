@@ -370,4 +370,4 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_starter_recipe_leaves_prodigy_its_learning_rate(tmp_path: Path) -> None:
     recipe = starter_recipe(tmp_path, overrides=["optimizer.name=prodigy"])
     assert recipe.optimizer.learning_rate == 1.0
-    assert starter_recipe(tmp_path).optimizer.learning_rate == 1e-3
+    assert starter_recipe(tmp_path).optimizer.learning_rate < 0.01
