@@ -52,7 +52,8 @@ inversion are made, is in `tests/e2e/test_methods_learn.py`.
   palette, background, edges, texture and flatness.
 - **fidelity**: the same in CLIP space (CLIP-I of Ruiz et al., 2023); a dash where the base's pictures are
   as near to the held-out ones as the training pictures are.
-- **prompts**: change in the share of pictures that match their own prompt best, in points.
+- **prompts**: change in the share of pictures that match their own prompt best, in points, from the base's
+  {base_top1:.0%} of the same prompts; a word that the base does not know costs it some.
 - **drift**: how much prompts that have nothing to do with the set change, without the trigger, as a share
   of the effect: for a style that is wanted everywhere high is good, for a subject low.
 
@@ -81,9 +82,11 @@ def _measured(minutes: float, folder: Path) -> list[Contender]:
 
 
 def _page(contenders: Sequence[Contender], minutes: float, cores: int) -> str:
+    following = contenders[0].report.following
     return PAGE_TEXT.format(
         minutes=minutes,
         cores=cores,
+        base_top1=following.base.top1 if following else 0,
         table="\n".join(table(contenders)),
         cpu=cpu_name(),
         **packages(),
