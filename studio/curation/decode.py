@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from studio.curation.file_facts import FileFacts, file_facts
 from studio.errors import DatasetError
 
 MAX_MEGAPIXELS = 100
@@ -46,14 +47,16 @@ class Decoded:
 
     Attributes:
         image: mode RGB, upright, transparency laid on white.
-        alpha: mode L, upright, 255 where the picture is solid; None where all of it is.
         digest: SHA-256 of the file's bytes.
         frames: how many the file holds; only the first is used.
+        facts: what the file says of itself.
+        alpha: mode L, upright, 255 where the picture is solid; None where all of it is.
     """
 
     image: Image.Image
     digest: str
     frames: int
+    facts: FileFacts
     alpha: Image.Image | None = None
 
 
@@ -112,9 +115,10 @@ def _decode(file: BinaryIO, digest: str) -> Decoded:
             _refuse_bomb(image.size, digest)
             # A JPEG of several parts (MPO, from phones and 3D cameras) is a still picture.
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            facts = file_facts(image)
             image.load()
             rgb, alpha = _rgb_and_alpha(_upright(image))
-            return Decoded(rgb, digest, frames, alpha)
+            return Decoded(rgb, digest, frames, facts, alpha)
     except UnreadableError:
         raise
     except Image.DecompressionBombError as error:

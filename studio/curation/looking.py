@@ -63,7 +63,7 @@ def _view(
         decoded = decode(path)
     except UnreadableError as error:
         return View(name, error.digest, 0, 0, caption.text, caption.source, unreadable=str(error))
-    pixels = Pixels(decoded.image, resolution_px)
+    pixels = Pixels(decoded.image, resolution_px, decoded.facts)
     measured = {check.name: check.measure(pixels) for check in checks}
     return View(
         name=name,
@@ -73,6 +73,7 @@ def _view(
         caption=caption.text,
         caption_source=caption.source,
         frames=decoded.frames,
+        facts=decoded.facts,
         pinned=pinned,
         measurements={n: m for n, m in measured.items() if m is not None},
     )

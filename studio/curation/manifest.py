@@ -14,7 +14,11 @@ from studio.errors import DatasetError
 Severity = Literal["block", "warn", "info"]
 CaptionSource = Literal["txt", "metadata", "file_name", "none"]
 
-VERSION = 1
+# What a finding may carry. By convention ``twin`` names the picture that is repeated, ``crop`` is
+# the telling part of the picture as "left,top,width,height" in pixels of the upright file.
+Evidence = str | float | int | list[str]
+
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Finding:
     score: float
     threshold: float
     message: str
-    evidence: dict[str, str | float | int] = field(default_factory=dict)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Picture:
         caption_source: ``txt``, ``metadata``, ``file_name`` or ``none``.
         findings: what the checks say of it.
         kept: whether it goes into training.
+        scores: what the checks measured, at fault or not, by check, each in its own unit.
+        camera: maker and model, where the file has them.
     """
 
     name: str
@@ -62,6 +68,8 @@ class Picture:
     caption_source: CaptionSource
     findings: tuple[Finding, ...] = ()
     kept: bool = True
+    scores: dict[str, float] = field(default_factory=dict)
+    camera: str = ""
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ def judge(
     Each set check sees the pictures that nothing before it dropped.
     """
     found = {view.name: [*_alone(view, checks), *remarks[view.name]] for view in views}
+    scores = {view.name: _scores(view, checks) for view in views}
     of_set: list[Finding] = []
     for check in checks.of_set:
         kept = [view for view in views if _is_kept(view, found[view.name], by_hand)]
@@ -67,8 +68,11 @@ def judge(
         of_set += findings.of_set
         for name, finding in findings.of_pictures.items():
             found[name].append(finding)
+        for name, score in findings.scores.items():
+            scores[name][check.name] = score
     pictures = tuple(
-        _picture(v, found[v.name], kept=_is_kept(v, found[v.name], by_hand)) for v in views
+        _picture(v, found[v.name], scores[v.name], kept=_is_kept(v, found[v.name], by_hand))
+        for v in views
     )
     return pictures, tuple(of_set)
 
@@ -81,13 +85,22 @@ def _alone(view: View, checks: Checks) -> list[Finding]:
     return [finding for finding in findings if finding]
 
 
+def _scores(view: View, checks: Checks) -> dict[str, float]:
+    if view.unreadable:
+        return {}
+    scores = {check.name: check.score(view) for check in checks.of_picture}
+    return {name: round(score, 4) for name, score in scores.items() if score is not None}
+
+
 def _is_kept(view: View, findings: Sequence[Finding], by_hand: ByHand) -> bool:
     if view.unreadable or view.name in by_hand.drop:
         return False
     return view.pinned or not any(f.severity == "block" for f in findings)
 
 
-def _picture(view: View, findings: Sequence[Finding], *, kept: bool) -> Picture:
+def _picture(
+    view: View, findings: Sequence[Finding], scores: dict[str, float], *, kept: bool
+) -> Picture:
     return Picture(
         name=view.name,
         digest=view.digest,
@@ -97,4 +110,6 @@ def _picture(view: View, findings: Sequence[Finding], *, kept: bool) -> Picture:
         caption_source=view.caption_source,
         findings=tuple(findings),
         kept=kept,
+        scores=scores,
+        camera=view.facts.camera,
     )

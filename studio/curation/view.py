@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from studio.curation.buckets import training_scale
+from studio.curation.file_facts import FileFacts
 from studio.curation.manifest import CaptionSource
 
 THUMBNAIL_PX = 256
@@ -24,10 +25,17 @@ class Pixels:
     Attributes:
         native: mode RGB, upright, at the size of the file.
         resolution_px: side of the training bucket's square equivalent.
+        facts: what the file says of itself.
     """
 
     native: Image.Image
     resolution_px: int
+    facts: FileFacts = field(default_factory=FileFacts)
+
+    @cached_property
+    def gray(self) -> NDArray[np.uint8]:
+        """(height, width), brightness at the size of the file."""
+        return np.asarray(self.native.convert("L"))
 
     @cached_property
     def at_training_size(self) -> Image.Image:
@@ -51,6 +59,7 @@ class View:
         name, digest, width_px, height_px, caption, caption_source: as in the manifest's `Picture`.
         unreadable: why the file could not be decoded; empty for a good one.
         frames: pictures in the file, of which the first is used.
+        facts: what the file says of itself.
         pinned: the user asked to keep it.
         measurements: what each check's `measure` returned, by the check's name.
     """
@@ -63,6 +72,7 @@ class View:
     caption_source: CaptionSource
     unreadable: str = ""
     frames: int = 1
+    facts: FileFacts = field(default_factory=FileFacts)
     pinned: bool = False
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
 

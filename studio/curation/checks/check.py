@@ -2,7 +2,7 @@
 
 A check is made for one curation, with its limits, and asked in two steps:
 
-1. `Check.measure`, in a worker thread, while the decoded picture is in memory: any numbers it
+1. `Check.measure`, in a worker process, while the decoded picture is in memory: any numbers it
    wants of the pixels. They come back to it as ``view.measurements[name]``.
 2. ``examine``, in the main thread, once all pictures have been measured: one picture by itself
    (`PictureCheck`), or the set (`SetCheck`), whose members are those no earlier check blocked.
@@ -14,17 +14,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from studio.curation.manifest import Finding, Severity
+from studio.curation.manifest import Evidence, Finding, Severity
 from studio.curation.view import Measurement, Pixels, View
 
 
 class Check(ABC):
-    """What all checks share. ``name`` is what findings, reports and manifests call it."""
+    """What all checks share.
+
+    Attributes:
+        name: what findings, reports, manifests and the recipe call it.
+        measured_since: goes up with every change of what `measure` returns, so that numbers kept
+            from an earlier studio are not taken for today's.
+    """
 
     name: ClassVar[str]
+    measured_since: ClassVar[int] = 1
 
     def measure(self, pixels: Pixels) -> Measurement | None:  # noqa: ARG002
         """Numbers of one picture, a one-dimensional array; must not depend on anything else."""
@@ -36,7 +43,7 @@ class Check(ABC):
         score: float,
         threshold: float,
         message: str,
-        **evidence: str | float | int,
+        **evidence: Evidence,
     ) -> Finding:
         """A `Finding` under this check's name; figures rounded to what a reader can use."""
         score, threshold = round(float(score), 4), round(float(threshold), 4)
@@ -45,6 +52,13 @@ class Check(ABC):
 
 class PictureCheck(Check):
     """Judges a picture by itself."""
+
+    def score(self, view: View) -> float | None:  # noqa: ARG002
+        """The measured value in the check's unit, whether or not it is a fault; None: not measured.
+
+        Reports draw where a picture stands among the others.
+        """
+        return None
 
     @abstractmethod
     def examine(self, view: View) -> Finding | None:
@@ -58,10 +72,12 @@ class SetFindings:
     Attributes:
         of_pictures: findings on single pictures, by name.
         of_set: findings on the whole.
+        scores: the measured value of every picture, at fault or not, in the check's unit.
     """
 
     of_pictures: dict[str, Finding]
     of_set: tuple[Finding, ...] = ()
+    scores: dict[str, float] = field(default_factory=dict)
 
 
 class SetCheck(Check):
