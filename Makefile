@@ -8,7 +8,7 @@ ICONS  := fluent-emoji-flat@1.2.6 fluent-emoji-high-contrast@1.2.6 emojione@1.2.
           noto-v1@1.2.5 fxemoji@1.2.2 streamline-emojis@1.2.4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint pocket pocket-report results clean
+.PHONY: help setup demo test lint pocket pocket-report results curation-pays clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,8 +42,11 @@ pocket-report: setup  ## measure the shipped base model
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[make]'
 	$(BIN)/python -m studio.bases.pocket.make report
 
-results: setup  ## docs/results.md anew: the four methods side by side, about 15 minutes
+results: setup  ## in docs/results.md, the four methods side by side: about 15 minutes
 	$(BIN)/python benchmarks/four_methods.py
+
+curation-pays: setup  ## in docs/results.md, what curating a set is worth to its adapter: about 15 minutes
+	$(BIN)/python benchmarks/curation_pays.py
 
 clean:  ## remove .venv, caches and build output; runs/ stays
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,4 +1,4 @@
-"""Writes docs/results.md: the four methods on the same pictures, for the same minutes of training.
+"""Writes "Four methods" in docs/results.md: the same pictures, for the same minutes of training.
 
 make results                                         # as committed
 python benchmarks/four_methods.py --minutes 1        # sooner, rougher
@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from studio import atomic
+from results_page import IMAGES, write_section
+
 from studio.cli.terminal import TerminalReporter
 from studio.compare import Contender, compare, table
 from studio.machine import cpu_name, idle_cores, packages
@@ -20,8 +21,7 @@ from studio.recipe import load_recipe
 from studio.recipe.starter import with_method
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "results.md"
-GRID = ROOT / "docs" / "images" / "results.png"
+GRID = IMAGES / "results.png"
 RECIPE = ROOT / "recipes" / "pocket_lora_flat-icons.yaml"
 SHARED = ["dataset.trigger=flaticon"]  # one new word, for textual inversion learns no phrase
 METHODS = {
@@ -30,8 +30,8 @@ METHODS = {
     "hypernetwork": [],
     "textual_inversion": ["trainer.templates=captions", "trainer.num_vectors=4"],
 }
-PAGE_TEXT = """\
-# Four methods, the same pictures, the same time
+SECTION = """\
+## Four methods, the same pictures, the same time
 
 Written by `make results`: each method trains for {minutes:g} minutes on the set `flat-icons` (96 pictures,
 their captions, trigger `flaticon`) and the shipped base model, with the settings that the studio proposes
@@ -62,7 +62,7 @@ Measured on {cpu}, Python {python}, torch {torch}, diffusers {diffusers}, peft {
 
 
 def main() -> None:
-    """Run everything, then write page and grid."""
+    """Run everything, then write section and grid."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -70,7 +70,7 @@ def main() -> None:
     minutes, cores = parser.parse_args().minutes, idle_cores()
     with TemporaryDirectory() as folder:
         contenders = _measured(minutes, Path(folder))
-    atomic.write_text(PAGE, _page(contenders, minutes, cores))
+    write_section("four-methods", _section(contenders, minutes, cores))
 
 
 def _measured(minutes: float, folder: Path) -> list[Contender]:
@@ -81,9 +81,9 @@ def _measured(minutes: float, folder: Path) -> list[Contender]:
     return contenders
 
 
-def _page(contenders: Sequence[Contender], minutes: float, cores: int) -> str:
+def _section(contenders: Sequence[Contender], minutes: float, cores: int) -> str:
     following = contenders[0].report.following
-    return PAGE_TEXT.format(
+    return SECTION.format(
         minutes=minutes,
         cores=cores,
         base_top1=following.base.top1 if following else 0,

@@ -6,6 +6,7 @@
     ├── UserError               exit 2: something the user can put right; the message says how
     │   ├── RecipeError         the recipe: every problem at once, each with its path
     │   ├── DatasetError        the pictures: folder, captions, curation's gate
+    │   ├── CaptionerError      a captioner's folder: unknown, broken, not supported
     │   ├── BaseModelError      the base model: unknown, broken, wrong family
     │   ├── AdapterError        an adapter file: unreadable, not ours, wrong base
     │   └── RunError            a run folder: missing, taken, nothing to resume
@@ -46,6 +47,10 @@ class RecipeError(UserError):
 
 class DatasetError(UserError):
     """Pictures that cannot be trained on."""
+
+
+class CaptionerError(UserError):
+    """A folder that holds no captioner that can be used."""
 
 
 class BaseModelError(UserError):

@@ -11,6 +11,7 @@ from studio.bases.identity import BaseIdentity, identify_base
 from studio.curation import curate, require_trainable
 from studio.curation.manifest import CuratedSet
 from studio.errors import Interrupted, RecipeError, RunError
+from studio.examples.caption_reader import caption_reader
 from studio.examples.masks import require_masks
 from studio.machine import idle_cores
 from studio.recipe import Recipe, lock, require_as_locked
@@ -65,9 +66,10 @@ def judged(recipe: Recipe, reporter: Reporter) -> tuple[BaseIdentity, CuratedSet
     identity = identify_base(recipe.base_model)
     with reporter.stage("looking at pictures") as progress:
         resolution_px = recipe.dataset.resolution or identity.resolution_px
-        curated = curate(recipe.dataset, resolution_px, progress=progress)
+        reader = caption_reader(identity, recipe.dataset)
+        curated = curate(recipe.dataset, resolution_px, reader=reader, progress=progress)
     reporter.curated(curated)
-    require_trainable(curated, recipe.dataset)
+    require_trainable(curated)
     require_masks(curated, recipe.dataset)
     require_as_locked(recipe, curated=curated, base_digest=identity.digest)
     trainer = plugin(recipe.trainer.kind).load()

@@ -16,11 +16,13 @@ from studio.bases.base_model import BaseModel
 from studio.bases.identity import BaseIdentity
 from studio.bases.loading import load_base
 from studio.curation.manifest import CuratedSet
+from studio.curation.settings import DatasetSettings
 from studio.curation.split import split
 from studio.evaluation.evaluate import evaluate, evaluation_prompts
 from studio.evaluation.report import write_report
 from studio.examples.encoding import EncodedExamples, encode_examples, prior_settings
 from studio.examples.loader import ExampleLoader
+from studio.examples.masks import read_from
 from studio.machine import idle_cores
 from studio.preview.grid import save_grid
 from studio.preview.pairs import sample_pairs
@@ -87,7 +89,7 @@ class Session:
 
     def _encoded(self, trainer: Trainer[Any]) -> tuple[EncodedExamples, EncodedExamples | None]:
         """What is learned from, and the prior examples where the method has any."""
-        dataset = self.recipe.effective_dataset
+        dataset = self._dataset
         encode = partial(
             encode_examples,
             base=trainer.base,
@@ -110,7 +112,7 @@ class Session:
             return None
         with self.reporter.stage("preparing held-out pictures") as progress:
             return prepare_validation(
-                trainer, self.held_out, recipe.effective_dataset, recipe.validation, progress
+                trainer, self.held_out, self._dataset, recipe.validation, progress
             )
 
     def export(self, adapter: Adapter) -> None:
@@ -166,6 +168,11 @@ class Session:
         page = write_report(report, self.folder.path, self.folder.preview_path)
         self.folder.events.append("evaluated", verdict=report.verdict)
         self.reporter.note(f"{report.verdict}\nreport: {page}")
+
+    @property
+    def _dataset(self) -> DatasetSettings:
+        """The dataset as it is learned from, and read: an archive from where it was unpacked."""
+        return read_from(self.curated, self.recipe.effective_dataset)
 
     @property
     def _cache_folder(self) -> Path:
@@ -225,6 +232,7 @@ class Session:
             title=self.recipe.name,
             recipe_digest=recipe_digest(self.recipe),
             dataset_digest=self.curated.digest,
+            dataset_verdict=self.curated.receipt,
             num_pictures=len(self.training.kept),
         )
 

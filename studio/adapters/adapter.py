@@ -21,6 +21,7 @@ class AdapterHeader:
         base_name, base_digest: the base model it was trained on; the digest is what is checked.
         settings: the trainer's settings as JSON.
         recipe_digest, dataset_digest: SHA-256 of the locked recipe and of the curated set.
+        dataset_verdict: what curation said of that set, in counts; names no picture.
         steps: optimizer steps behind these weights.
         seed: the run's seed.
         trigger: the trigger word or phrase; empty where there is none.
@@ -37,6 +38,7 @@ class AdapterHeader:
     settings: str
     recipe_digest: str = ""
     dataset_digest: str = ""
+    dataset_verdict: str = ""
     steps: int = 0
     seed: int = 0
     trigger: str = ""

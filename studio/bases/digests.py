@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from studio import atomic
+from studio.user_cache import cache_folder
 
 CHUNK_BYTES = 1 << 20
-
-
-def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/adapter-studio`` or ``~/.cache/adapter-studio``."""
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser() / "adapter-studio"
 
 
 def weights_digest(folder: Path, files: Iterable[Path]) -> str:

@@ -36,7 +36,7 @@ def preview(  # noqa: PLR0917 - options of a command
         raise UserError(f"--sweep draws one adapter, {len(found)} were given")
     from studio.adapters.files import read_adapter
     from studio.cli.base import load_base
-    from studio.examples.example import with_trigger
+    from studio.curation.trigger import with_trigger
     from studio.preview.grid import save_grid
     from studio.preview.pairs import sample_pairs, strength_sweep
     from studio.preview.settings import SamplingSettings

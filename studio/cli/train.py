@@ -30,7 +30,9 @@ def train(  # noqa: PLR0917 - options of a command
         Path | None, typer.Argument(help="Recipe or lock file; not needed with --dataset.")
     ] = None,
     changes: Overrides = None,
-    dataset: Annotated[str | None, typer.Option(help="Folder with the pictures.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="The pictures: folder, archive, table or hf:owner/name.")
+    ] = None,
     trigger: Annotated[
         str | None, typer.Option(help="Word or phrase that will call up what was learned.")
     ] = None,
@@ -50,12 +52,14 @@ def train(  # noqa: PLR0917 - options of a command
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Train an adapter from a recipe, or from a folder of pictures without one."""
+    """Train an adapter from a recipe, or from pictures without one."""
+    from studio.curation.sources.given import absolute
+
     flags = {
         "name": name,
         "base_model": base,
         "trainer": None if method is None else {"kind": method},
-        "dataset.source": None if dataset is None else str(Path(dataset).expanduser().absolute()),
+        "dataset.source": None if dataset is None else absolute(dataset),
         "dataset.trigger": trigger,
         "budget": _budget(steps, steps_per_image, minutes),
     }

@@ -1,4 +1,15 @@
-"""The first room: is this folder of pictures fit to learn from, and if not, why not?
+"""The first room: is this set of pictures fit to learn from, and if not, why not?
+
+::
+
+    from studio.curation import curate, write_html
+
+    curated = curate("~/pictures", 512, advised_pictures=20, drop=["blurred.png"])
+    print(curated.summary)               # the verdict, and what to do
+    curated.ready, curated.kept          # may it be trained on, and which pictures
+    for picture in curated.dropped:
+        print(picture.name, picture.drop_reason.message)
+    write_html(curated, Path("report.html"))
 
 The names below are loaded when first asked for: the recipe imports this room's settings on every
 start of the command line, and should not pay for decoders and hashes.

@@ -1,23 +1,34 @@
-"""Picture files to RGB, safely: one function that curation, caches and reports all decode with."""
+"""Picture files to RGB, safely: one way of decoding for curation, caches and reports."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
+import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from studio.curation.file_facts import FileFacts, file_facts
+from studio.curation.colours import rgb_and_alpha
+from studio.curation.file_end import require_end
+from studio.curation.file_facts import FileFacts, file_facts, orientation
+from studio.curation.file_kind import kind_of
+from studio.curation.file_stamp import FileStamp
 from studio.errors import DatasetError
 
+# Goes up with every change of what is read, or read differently.
+DECODES_SINCE = 2
 MAX_MEGAPIXELS = 100
+# Uncompressed, 100 megapixels of 16 bits a channel are 800 MB; hashing a terabyte takes an hour.
+MAX_FILE_BYTES = 2 << 30
 # No others: a .png that is really PostScript would start an interpreter.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF")
-_ORIENTATION_TAG = 0x0112
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -33,7 +44,8 @@ class UnreadableError(DatasetError):
     """A file that holds no whole picture.
 
     Attributes:
-        digest: SHA-256 of its bytes; empty where not even those could be read.
+        digest: SHA-256 of its bytes; empty where the fault is not theirs, and another try may end
+            better: no permission, a broken disk, want of memory.
     """
 
     def __init__(self, reason: str, digest: str = "") -> None:
@@ -58,6 +70,50 @@ class Decoded:
     frames: int
     facts: FileFacts
     alpha: Image.Image | None = None
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """An open file whose bytes were hashed and whose header was read; `decode` gives the pixels.
+
+    Attributes:
+        opened_ns: when, in nanoseconds since 1970.
+    """
+
+    opened_ns: int
+    digest: str
+    stamp: FileStamp
+    file: BinaryIO
+    header: Image.Image
+
+    @property
+    def megapixels(self) -> float:
+        return self.header.width * self.header.height / 1e6
+
+    @property
+    def lasting_stamp(self) -> FileStamp | None:
+        """The stamp, unless the file is so new that it may yet change under it."""
+        return None if self.stamp.was_fresh(self.opened_ns) else self.stamp
+
+    def decode(self) -> Decoded:
+        """The first frame. Once only: it takes the place of the header.
+
+        Raises:
+            UnreadableError: the file is damaged, or was changed since it was hashed.
+        """
+        with _reasons(self.digest):
+            require_end(self.file, self.header)
+            # A JPEG of several parts (MPO, from phones and 3D cameras) is a still picture.
+            still = self.header.format == "MPO"
+            frames = 1 if still else getattr(self.header, "n_frames", 1)
+            facts = file_facts(self.header)
+            self.header.load()
+            method = _TRANSPOSITIONS.get(orientation(self.header))
+            upright = self.header if method is None else self.header.transpose(method)
+            rgb, alpha = rgb_and_alpha(upright)
+        if FileStamp.of(os.fstat(self.file.fileno())) != self.stamp:
+            raise UnreadableError("the file was changed while it was read")
+        return Decoded(rgb, self.digest, frames, facts, alpha)
 
 
 def open_rgb(path: Path) -> Image.Image:
@@ -97,38 +153,77 @@ def decode(path: Path) -> Decoded:
     Raises:
         UnreadableError: with the reason in a few words.
     """
-    try:
-        with path.open("rb") as file:
+    with opened(path) as picture:
+        return picture.decode()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[PictureFile]:
+    """The file, hashed and with its header read, for as long as the ``with`` block lasts.
+
+    Raises:
+        UnreadableError: with the reason in a few words.
+    """
+    with _regular_file(path) as file:
+        opened_ns = time.time_ns()
+        try:
+            stamp = FileStamp.of(os.fstat(file.fileno()))
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            return _decode(file, digest)
-    except OSError as error:
-        raise UnreadableError(f"the file cannot be read ({error.strerror or error})") from error
+        except OSError as error:
+            raise _not_read(error) from error
+        if stamp.size == 0:
+            raise UnreadableError("the file is empty", digest)
+        with _reasons(digest):
+            header = Image.open(file, formats=_FORMATS)
+        with header:
+            _refuse_bomb(header.size, digest)
+            yield PictureFile(opened_ns, digest, stamp, file, header)
 
 
-def _decode(file: BinaryIO, digest: str) -> Decoded:
-    if not file.read(1):
-        raise UnreadableError("the file is empty", digest)
-    file.seek(0)
+@contextmanager
+def _regular_file(path: Path) -> Iterator[BinaryIO]:
     try:
-        with Image.open(file, formats=_FORMATS) as image:
-            _refuse_bomb(image.size, digest)
-            # A JPEG of several parts (MPO, from phones and 3D cameras) is a still picture.
-            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-            facts = file_facts(image)
-            image.load()
-            rgb, alpha = _rgb_and_alpha(_upright(image))
-            return Decoded(rgb, digest, frames, facts, alpha)
-    except UnreadableError:
-        raise
+        file = open(path, "rb", opener=_without_waiting)
+    except OSError as error:
+        raise _not_read(error) from error
+    with file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableError(f"it is {kind_of(status.st_mode)}, no file")
+        if status.st_size > MAX_FILE_BYTES:
+            gigabytes, most = status.st_size / 2**30, MAX_FILE_BYTES >> 30
+            raise UnreadableError(f"the file has {gigabytes:.0f} GB, more than the {most} allowed")
+        yield file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """`os.open`, which would otherwise wait for someone to write into a named pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _not_read(error: OSError) -> UnreadableError:
+    return UnreadableError(f"the file cannot be read ({error.strerror or error})")
+
+
+@contextmanager
+def _reasons(digest: str) -> Iterator[None]:
+    """Whatever a decoder raises, as an `UnreadableError`."""
+    try:
+        yield
     except Image.DecompressionBombError as error:
         raise UnreadableError(f"more than {MAX_MEGAPIXELS} megapixels", digest) from error
     except UnidentifiedImageError as error:
         raise UnreadableError("the content is no picture that can be read", digest) from error
+    except MemoryError as error:
+        raise UnreadableError("it takes more memory than there is") from error
     # Damaged files make decoders raise almost anything (struct.error, IndexError, SyntaxError …);
     # one of them must not end the curation of a thousand good ones.
     except Exception as error:
-        raise UnreadableError(f"damaged or truncated ({error})", digest) from error
+        if isinstance(error, OSError) and error.errno is not None:
+            raise _not_read(error) from error
+        what = str(error) or type(error).__name__
+        raise UnreadableError(f"damaged or truncated ({what})", digest) from error
 
 
 def _refuse_bomb(size: tuple[int, int], digest: str) -> None:
@@ -140,34 +235,3 @@ def _refuse_bomb(size: tuple[int, int], digest: str) -> None:
             f"more than the {MAX_MEGAPIXELS} allowed",
             digest,
         )
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    # Camera notes are often broken where the pixels are whole: such a picture is upright.
-    except (SyntaxError, ValueError, KeyError, TypeError, OSError):
-        return image
-    method = _TRANSPOSITIONS.get(orientation)
-    return image if method is None else image.transpose(method)
-
-
-def _rgb_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    if image.mode.startswith(("I", "F")):
-        image = _eight_bit(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(ground, image).convert("RGB"), image.getchannel("A")
-    return image.convert("RGB"), None
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and floating-point gray to 8 bits, white staying white."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    brightest = float(values.max())
-    steps = [1.0] if image.mode == "F" else []
-    white = next((w for w in (*steps, 255.0, 65535.0) if brightest <= w), brightest)
-    if image.mode.startswith("I;16"):
-        white = 65535.0
-    return Image.fromarray((np.clip(values / white, 0, 1) * 255).round().astype(np.uint8))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-_MAKE, _MODEL, _SOFTWARE = 0x010F, 0x0110, 0x0131
+_MAKE, _MODEL, _ORIENTATION, _SOFTWARE = 0x010F, 0x0110, 0x0112, 0x0131
 _LONGEST_WORD = 80  # camera notes may hold anything; a name is short
 
 
@@ -42,10 +42,19 @@ def file_facts(image: Image.Image) -> FileFacts:
     )
 
 
+def orientation(image: Image.Image) -> int:
+    """How the camera was held, 1 to 8 as EXIF counts; 1, upright, where the file does not say."""
+    value = _notes(image).get(_ORIENTATION)
+    return value if isinstance(value, int) else 1
+
+
 def _notes(image: Image.Image) -> dict[int, object]:
+    """EXIF's main directory. Damage there is common where the pixels are whole, and raises anything."""
     try:
         return dict(image.getexif())
-    except (SyntaxError, ValueError, KeyError, TypeError, OSError):
+    except MemoryError:
+        raise
+    except Exception:
         return {}
 
 

@@ -1,21 +1,26 @@
-"""Decoding and measuring a set: in threads, with a result that does not depend on them."""
+"""Every picture of a set decoded and measured, once, in as many processes as are worth it."""
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from studio.curation.captions import Caption
 from studio.curation.checks.check import Check
-from studio.curation.decode import UnreadableError, decode
+from studio.curation.measurement_cache import MeasurementCache, measurement_cache
+from studio.curation.measuring import Ask, Header, Measuring, Seen
 from studio.curation.scan import Scan
-from studio.curation.view import Pixels, View
+from studio.curation.view import View
+from studio.curation.worker_pool import MAX_PROCESSES, WorkerPool, available_cores
+from studio.curation.worker_process import CannotStartError
+from studio.errors import Interrupted
 
-# Each holds a whole picture, of up to 100 megapixels: four are enough to keep a disk busy.
-_MAX_WORKERS = 4
+# A process takes a second to start, in which this one is done with fewer or smaller files.
+_WORTH_PICTURES = 24
+_WORTH_BYTES = 24 << 20
 
 
 def look(
@@ -26,54 +31,126 @@ def look(
     pinned: Collection[str],
     *,
     progress: Callable[[int, int], None] | None = None,
-    workers: int = min(_MAX_WORKERS, os.cpu_count() or 1),
+    processes: int | None = None,
 ) -> list[View]:
-    """A view of every picture, in the scan's order, whatever the number of workers."""
+    """A view of every picture, in the scan's order, whatever the number of processes.
 
-    def view(name: str) -> View:
-        path, caption = scan.source / name, captions[name]
-        return _view(path, name, caption, checks, resolution_px, pinned=name in pinned)
+    Args:
+        progress: called after each picture with how many are done and how many there are.
+        processes: 0 looks at the pictures in this one; by default as many as there are cores, 8 at
+            most, or 0 where there is little to look at.
 
-    views = []
-    pool = ThreadPoolExecutor(workers)
-    # Pillow warns of odd files by name of its own source line; the checks speak for themselves.
+    Raises:
+        Interrupted: the user pressed Ctrl-C; what was measured is kept for the next time.
+    """
+    paths = [scan.source / name for name in scan.pictures]
+    measuring = Measuring.by(checks, resolution_px)
+    seen: dict[Path, Seen] = {}
+    with measurement_cache(measuring) as cache, _without_warnings():
+        try:
+            with closing(_seen(paths, measuring, cache, processes)) as all_seen:
+                for path, found in all_seen:
+                    seen[path] = found
+                    if progress:
+                        progress(len(seen), len(paths))
+        except KeyboardInterrupt as error:
+            raise Interrupted(_how_far(len(seen), len(paths), kept=cache.keeps)) from error
+    return [
+        _view(name, seen[path], captions[name], pinned=name in pinned)
+        for name, path in zip(scan.pictures, paths, strict=True)
+    ]
+
+
+def _seen(
+    paths: Sequence[Path], measuring: Measuring, cache: MeasurementCache, processes: int | None
+) -> Generator[tuple[Path, Seen]]:
+    """Every path with what was known of it, then every other with what is found now."""
+    changed = []
+    for path in paths:
+        known = cache.unchanged(path)
+        if known:
+            yield path, known
+        else:
+            changed.append(path)
+    recalled: dict[str, Seen] = {}
+
+    def ask(header: Header) -> Sequence[str] | None:
+        known = cache.recall(header.digest)
+        if known:
+            recalled[header.digest] = known
+        return measuring.missing(known)
+
+    if processes is None:
+        processes = _worthwhile_processes(changed)
+    with closing(_found(changed, measuring, ask, processes)) as all_found:
+        for path, found in all_found:
+            cache.remember(path, found)
+            yield path, _completed(found, recalled.get(found.digest))
+
+
+def _found(
+    paths: Sequence[Path], measuring: Measuring, ask: Ask, processes: int
+) -> Generator[tuple[Path, Seen]]:
+    """Every path with what ``ask`` wanted to know, in processes or, where they cannot be, here."""
+    left = dict.fromkeys(paths)
+    if processes:
+        with suppress(CannotStartError), WorkerPool(measuring, processes) as pool:
+            for path, found in pool.look_at(paths, ask):
+                del left[path]
+                yield path, found
+    for path in left:
+        yield path, measuring.look_at(path, ask)
+
+
+def _completed(found: Seen, known: Seen | None) -> Seen:
+    """``found``, which lacks what was known of the content before."""
+    if known is None or found.unreadable:
+        return found
+    return replace(known, measurements={**known.measurements, **found.measurements})
+
+
+def _worthwhile_processes(paths: Sequence[Path]) -> int:
+    if len(paths) < _WORTH_PICTURES and sum(map(_size, paths)) < _WORTH_BYTES:
+        return 0
+    return min(MAX_PROCESSES, available_cores(), len(paths))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _how_far(done: int, total: int, *, kept: bool) -> str:
+    if kept:
+        return (
+            f"interrupted: {done} of {total} pictures are measured and kept; "
+            "the same command goes on from there"
+        )
+    return f"interrupted after {done} of {total} pictures; nothing is kept, there is no cache"
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Pillow warns of odd files by name of its own source line; the checks speak for themselves."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            for done, seen in enumerate(pool.map(view, scan.pictures), start=1):
-                views.append(seen)
-                if progress:
-                    progress(done, len(scan.pictures))
-        finally:
-            # Ctrl-C must not wait for the thousands of pictures still in line.
-            pool.shutdown(cancel_futures=True)
-    return views
+        yield
 
 
-def _view(
-    path: Path,
-    name: str,
-    caption: Caption,
-    checks: Sequence[Check],
-    resolution_px: int,
-    *,
-    pinned: bool,
-) -> View:
-    try:
-        decoded = decode(path)
-    except UnreadableError as error:
-        return View(name, error.digest, 0, 0, caption.text, caption.source, unreadable=str(error))
-    pixels = Pixels(decoded.image, resolution_px, decoded.facts)
-    measured = {check.name: check.measure(pixels) for check in checks}
+def _view(name: str, seen: Seen, caption: Caption, *, pinned: bool) -> View:
     return View(
         name=name,
-        digest=decoded.digest,
-        width_px=decoded.image.width,
-        height_px=decoded.image.height,
+        digest=seen.digest,
+        width_px=seen.width_px,
+        height_px=seen.height_px,
         caption=caption.text,
         caption_source=caption.source,
-        frames=decoded.frames,
-        facts=decoded.facts,
+        raw_caption=caption.raw,
+        unreadable=seen.unreadable,
+        frames=seen.frames,
+        facts=seen.facts,
         pinned=pinned,
-        measurements={n: m for n, m in measured.items() if m is not None},
+        measurements={n: m for n, m in seen.measurements.items() if m is not None},
     )

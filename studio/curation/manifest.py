@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from studio import atomic
+from studio.curation.advice import what_to_do
+from studio.curation.summary import MANIFEST_VERSION, is_ready, receipt, to_json, verdict
 from studio.errors import DatasetError
 
 Severity = Literal["block", "warn", "info"]
-CaptionSource = Literal["txt", "metadata", "file_name", "none"]
+CaptionSource = Literal["txt", "metadata", "file_name", "auto", "none"]
 
 # What a finding may carry. By convention ``twin`` names the picture that is repeated, ``crop`` is
-# the telling part of the picture as "left,top,width,height" in pixels of the upright file.
+# the telling part of the picture as "left,top,width,height" in pixels of the upright file;
+# ``decided_by`` says whose judgement it is where not the check's: ``recipe`` or ``hand``.
 Evidence = str | float | int | list[str]
-
-VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Picture:
         width_px, height_px: after EXIF orientation; 0 where the picture could not be decoded.
         caption: the text to train with, trigger word not yet added; of several lines where one of
             them is drawn at each showing.
-        caption_source: ``txt``, ``metadata``, ``file_name`` or ``none``.
+        caption_source: ``txt``, ``metadata``, ``file_name``, ``auto`` (written by a captioner) or
+            ``none``.
         findings: what the checks say of it.
         kept: whether it goes into training.
         scores: what the checks measured, at fault or not, by check, each in its own unit.
@@ -71,17 +73,38 @@ class Picture:
     scores: dict[str, float] = field(default_factory=dict)
     camera: str = ""
 
+    @property
+    def drop_reason(self) -> Finding:
+        """Why it was dropped: the user's own word, or the first finding that blocks it.
+
+        A set put together by other means than `curate` need not say why: it is ``left_out`` then.
+        """
+        own_word = [f for f in self.findings if f.check == "dropped_by_hand"]
+        blocking = [f for f in self.findings if f.severity == "block"]
+        return (own_word or blocking or [Finding("left_out", "block", 1, 0, "is left out")])[0]
+
 
 @dataclass(frozen=True)
 class CuratedSet:
     """A set of pictures with curation's verdict on each and on the whole.
 
-    ``source`` is the folder as the user gave it; pictures are read from there and never changed.
+    Attributes:
+        source: the folder where the pictures are read, and never changed.
+        pictures: all that were found, sorted by name.
+        findings: on the whole.
+        origin: what the user gave where that is no folder and was unpacked into ``source``: an
+            archive, a table, a name on the hub. Else empty.
     """
 
     source: Path
     pictures: tuple[Picture, ...]
     findings: tuple[Finding, ...] = ()
+    origin: str = ""
+
+    @property
+    def title(self) -> str:
+        """The set in messages, as the user knows it."""
+        return self.origin or str(self.source)
 
     @property
     def kept(self) -> tuple[Picture, ...]:
@@ -123,19 +146,35 @@ class CuratedSet:
     def path_of(self, picture: Picture) -> Path:
         return self.source / picture.name
 
-    def content(self) -> dict[str, Any]:
-        """The manifest as plain JSON values."""
-        return {
-            "version": VERSION,
-            "source": str(self.source),
-            "digest": self.digest,
-            "findings": [asdict(f) for f in self.findings],
-            "pictures": [asdict(p) for p in self.pictures],
-        }
+    @property
+    def ready(self) -> bool:
+        """Whether the set can be trained on."""
+        return is_ready(self)
+
+    @property
+    def verdict(self) -> str:
+        """The same as a sentence."""
+        return verdict(self)
+
+    @property
+    def receipt(self) -> str:
+        """The same in counts alone, for an adapter's header."""
+        return receipt(self)
+
+    @property
+    def to_do(self) -> list[str]:
+        """What to do about the set, most urgent first, a sentence each."""
+        return what_to_do(self)
+
+    @property
+    def summary(self) -> str:
+        """The verdict and what to do, as lines to print."""
+        steps = [f"{number}. {step}" for number, step in enumerate(self.to_do, start=1)]
+        return "\n".join([self.verdict, *steps])
 
     def save(self, path: Path) -> None:
-        """Write the manifest as JSON, whole or not at all."""
-        atomic.write_json(path, self.content())
+        """Write the manifest as JSON (`summary.to_json`), whole or not at all."""
+        atomic.write_json(path, to_json(self))
 
     @classmethod
     def load(cls, path: Path) -> CuratedSet:
@@ -146,15 +185,16 @@ class CuratedSet:
         """
         try:
             content = json.loads(path.read_text("utf-8"))
-            if content["version"] != VERSION:
+            if content["version"] != MANIFEST_VERSION:
                 raise DatasetError(
                     f"{path} is a curation manifest of version {content['version']}, this studio "
-                    f"reads version {VERSION}; curate the pictures again"
+                    f"reads version {MANIFEST_VERSION}; curate the pictures again"
                 )
             return cls(
                 source=Path(content["source"]),
                 pictures=tuple(_picture(p) for p in content["pictures"]),
                 findings=tuple(Finding(**f) for f in content["findings"]),
+                origin=content["origin"],
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DatasetError(

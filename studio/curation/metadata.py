@@ -9,7 +9,8 @@ import posixpath
 from collections.abc import Iterator
 from pathlib import Path
 
-from studio.curation.manifest import Finding
+from studio.curation.caption_text import decode_text
+from studio.curation.manifest import Evidence, Finding
 from studio.curation.scan import Scan
 
 CAPTION_COLUMNS = ("text", "caption")
@@ -31,7 +32,8 @@ def read_metadata(scan: Scan) -> tuple[dict[str, str], list[Finding]]:
     for name in scan.metadata:
         bad: list[int] = []
         missing: list[str] = []
-        for line, file_name, caption in _rows(scan.source / name):
+        text, encoding = _read(scan.source / name)
+        for line, file_name, caption in _rows(name, text):
             if file_name is None or caption is None:
                 bad.append(line)
                 continue
@@ -39,17 +41,22 @@ def read_metadata(scan: Scan) -> tuple[dict[str, str], list[Finding]]:
             texts.setdefault(picture, caption)
             if picture not in pictures:
                 missing.append(file_name)
-        findings += _findings(name, bad, missing)
+        findings += _findings(name, encoding, bad, missing)
     return texts, findings
 
 
-def _rows(path: Path) -> Iterator[_Row]:
+def _read(path: Path) -> tuple[str | None, str]:
     try:
-        text = path.read_bytes().decode("utf-8-sig", "replace")
+        return decode_text(path.read_bytes())
     except OSError:
+        return None, "UTF-8"
+
+
+def _rows(name: str, text: str | None) -> Iterator[_Row]:
+    if text is None:
         yield 1, None, None
-        return
-    yield from _json_rows(text) if path.suffix.lower() == ".jsonl" else _csv_rows(text)
+    else:
+        yield from _json_rows(text) if name.lower().endswith(".jsonl") else _csv_rows(text)
 
 
 def _json_rows(text: str) -> Iterator[_Row]:
@@ -87,7 +94,11 @@ def _below(metadata_name: str, file_name: str) -> str:
     return posixpath.normpath(posixpath.join(folder, file_name.replace("\\", "/")))
 
 
-def _findings(name: str, bad: list[int], missing: list[str]) -> Iterator[Finding]:
+def _findings(name: str, encoding: str, bad: list[int], missing: list[str]) -> Iterator[Finding]:
+    if encoding != "UTF-8":
+        message = f"{name} is not UTF-8 and was read as {encoding}; check accents and umlauts"
+        evidence: dict[str, Evidence] = {"file": name, "encoding": encoding}
+        yield Finding("caption_encoding", "info", 1, 0, message, evidence)
     if bad:
         lines = ", ".join(map(str, bad[:_SHOWN])) + (" …" if len(bad) > _SHOWN else "")
         message = (

@@ -2,78 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from studio.curation.by_hand import ByHand, decisions
-from studio.curation.captions import read_captions
+from studio.curation.captions import captions_of
 from studio.curation.checks import Checks, checks_for
 from studio.curation.looking import look
 from studio.curation.manifest import CuratedSet, Finding, Picture
+from studio.curation.reading import CaptionReader
 from studio.curation.scan import scan
-from studio.curation.settings import DatasetSettings
+from studio.curation.settings import CurationSettings, DatasetSettings
+from studio.curation.severity import Rulings
+from studio.curation.sources.folder import pictures_folder
 from studio.curation.view import View
+
+DEFAULT_RESOLUTION_PX = 512  # what Stable Diffusion 1.x learned at
 
 
 def curate(
-    settings: DatasetSettings,
-    resolution_px: int,
+    source: str | Path | DatasetSettings,
+    resolution_px: int | None = None,
     *,
+    reader: CaptionReader | None = None,
     progress: Callable[[int, int], None] | None = None,
+    processes: int | None = None,
+    **limits: Any,
 ) -> CuratedSet:
-    """Judge every picture of a folder, and the folder as a whole. Nothing in it is changed.
+    """Judge every picture of a set, and the set as a whole. Nothing in it is changed.
 
     A bad picture is dropped with its reason, never raised for; whether enough are left is asked by
     `studio.curation.require_trainable`.
 
     Args:
-        settings: the recipe's ``dataset:`` section.
-        resolution_px: side of the training bucket's square equivalent.
-        progress: called after each picture with how many are done and how many there are.
+        source: the pictures, or the recipe's ``dataset:`` section.
+        resolution_px: side of the training bucket's square equivalent; by default that of the
+            section, or 512.
+        reader: the base model's, to tell what of a caption is never read:
+            `studio.examples.caption_reader`. Without it a finding says that nobody looked.
+        progress: called after each picture with how many are done and how many there are; while a
+            source is unpacked, in its own units.
+        processes: how many to measure in; 0 is this one alone. By default as many as pay.
+        limits: fields of `CurationSettings`, e.g. ``advised_pictures=20``, ``keep=["a.png"]``,
+            ``severity={"blur": "block"}``. They take the place of the section's.
 
     Raises:
-        DatasetError: no such folder, no picture in it, or ``curation.keep`` and ``curation.drop``
-            name what is not there.
+        DatasetError: no such source or folder of captions, no picture in it, or ``keep`` and
+            ``drop`` name what is not there.
+        RecipeError: a limit is unknown or out of range.
+        Interrupted: the user pressed Ctrl-C; what was measured is kept for the next time.
     """
-    found = scan(Path(settings.source).expanduser())
+    settings = _settings(source, limits)
+    resolution_px = resolution_px or settings.resolution or DEFAULT_RESOLUTION_PX
+    folder = pictures_folder(settings, progress)
+    found = scan(folder)
     by_hand = decisions(settings.curation, found.pictures)
-    captions, caption_findings = read_captions(found, keep_lines=settings.caption.draw_line)
-    checks = checks_for(settings, resolution_px)
-    views = look(found, captions, checks.all, resolution_px, by_hand.keep, progress=progress)
-    remarks = {n: (*captions[n].findings, *by_hand.findings(n)) for n in found.pictures}
-    pictures, set_findings = judge(views, checks, by_hand, remarks)
-    return CuratedSet(
-        source=found.source,
-        pictures=pictures,
-        findings=(*found.findings, *caption_findings, *set_findings),
-    )
+    captions, caption_findings = captions_of(found, settings)
+    checks = checks_for(settings, resolution_px, reader)
+    asked = (checks.all, resolution_px, by_hand.keep)
+    views = look(found, captions, *asked, progress=progress, processes=processes)
+    rulings = Rulings(settings.curation.severity)
+    remarks = {name: captions[name].findings for name in found.pictures}
+    pictures, set_findings = judge(views, checks, by_hand, remarks, rulings)
+    of_reading = rulings.weighed((*found.findings, *caption_findings))
+    origin = "" if folder == Path(settings.source).expanduser() else settings.source
+    return CuratedSet(folder, pictures, (*of_reading, *set_findings), origin)
+
+
+def _settings(source: str | Path | DatasetSettings, limits: Mapping[str, Any]) -> DatasetSettings:
+    given = source if isinstance(source, DatasetSettings) else DatasetSettings(source=str(source))
+    if not limits:
+        return given
+    from studio.recipe.loading import validated
+
+    curation = validated(CurationSettings, {**given.curation.model_dump(), **limits})
+    return given.model_copy(update={"curation": curation})
 
 
 def judge(
     views: Sequence[View],
     checks: Checks,
     by_hand: ByHand,
-    remarks: dict[str, tuple[Finding, ...]],
+    remarks: Mapping[str, tuple[Finding, ...]],
+    rulings: Rulings,
 ) -> tuple[tuple[Picture, ...], tuple[Finding, ...]]:
     """Every picture with its findings and the verdict, and the findings on the set.
 
-    Each set check sees the pictures that nothing before it dropped.
+    Each set check sees the pictures that nothing before it dropped. What a finding counts for is
+    the recipe's to say, and the user's own word on a picture comes before both.
+
+    Args:
+        remarks: what was found when the captions were read, by picture.
     """
-    found = {view.name: [*_alone(view, checks), *remarks[view.name]] for view in views}
+    found = {v.name: [*rulings.weighed((*_alone(v, checks), *remarks[v.name]))] for v in views}
     scores = {view.name: _scores(view, checks) for view in views}
     of_set: list[Finding] = []
     for check in checks.of_set:
-        kept = [view for view in views if _is_kept(view, found[view.name], by_hand)]
+        kept = [view for view in views if by_hand.keeps(view, found[view.name])]
         findings = check.examine(kept)
-        of_set += findings.of_set
         for name, finding in findings.of_pictures.items():
-            found[name].append(finding)
+            found[name] += rulings.weighed([finding])
         for name, score in findings.scores.items():
             scores[name][check.name] = score
-    pictures = tuple(
-        _picture(v, found[v.name], scores[v.name], kept=_is_kept(v, found[v.name], by_hand))
-        for v in views
-    )
+        dropped_any = any(not by_hand.keeps(view, found[view.name]) for view in kept)
+        of_set += rulings.weighed_of_set(check.name, findings.of_set, dropped_any=dropped_any)
+    pictures = tuple(_picture(v, found[v.name], scores[v.name], by_hand) for v in views)
     return pictures, tuple(of_set)
 
 
@@ -89,17 +124,11 @@ def _scores(view: View, checks: Checks) -> dict[str, float]:
     if view.unreadable:
         return {}
     scores = {check.name: check.score(view) for check in checks.of_picture}
-    return {name: round(score, 4) for name, score in scores.items() if score is not None}
-
-
-def _is_kept(view: View, findings: Sequence[Finding], by_hand: ByHand) -> bool:
-    if view.unreadable or view.name in by_hand.drop:
-        return False
-    return view.pinned or not any(f.severity == "block" for f in findings)
+    return {name: score for name, score in scores.items() if score is not None}
 
 
 def _picture(
-    view: View, findings: Sequence[Finding], scores: dict[str, float], *, kept: bool
+    view: View, findings: Sequence[Finding], scores: Mapping[str, float], by_hand: ByHand
 ) -> Picture:
     return Picture(
         name=view.name,
@@ -108,8 +137,8 @@ def _picture(
         height_px=view.height_px,
         caption=view.caption,
         caption_source=view.caption_source,
-        findings=tuple(findings),
-        kept=kept,
-        scores=scores,
+        findings=(*findings, *by_hand.findings(view.name, findings)),
+        kept=by_hand.keeps(view, findings),
+        scores={name: round(s, 4) for name, s in scores.items() if math.isfinite(s)},
         camera=view.facts.camera,
     )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from studio.curation.file_kind import kind_of
 from studio.curation.manifest import Finding
 from studio.errors import DatasetError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv")
-_JUNK_FOLDERS = ("__MACOSX",)
+JUNK_FOLDERS = ("__MACOSX",)
 
 
 @dataclass
@@ -47,7 +50,7 @@ def scan(source: Path) -> Scan:
     if not source.is_dir():
         raise DatasetError(f"{source} is a file; dataset.source must be a folder with pictures")
     found = Scan(source)
-    for name in sorted(_walk(source, "", set(), found.findings)):
+    for name in sorted(_walk(source, found.findings)):
         _sort_in(name, found)
     if not found.pictures:
         raise DatasetError(
@@ -69,22 +72,31 @@ def _sort_in(name: str, found: Scan) -> None:
         found.metadata.append(name)
 
 
-def _walk(folder: Path, prefix: str, seen: set[str], findings: list[Finding]) -> Iterator[str]:
-    """Names of all plain files below ``folder``, each with ``prefix`` in front."""
-    seen.add(os.path.realpath(folder))
-    try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-    except OSError as error:
-        findings.append(_unreadable_folder(prefix or folder.name, error))
-        return
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name in _JUNK_FOLDERS:
+def _walk(source: Path, findings: list[Finding]) -> Iterator[str]:
+    """Names of all plain files below ``source``; remarks on what is neither file nor folder."""
+    seen = {os.path.realpath(source)}
+    folders = [""]
+    while folders:  # no recursion: a hostile archive nests deeper than Python calls
+        folder = folders.pop()
+        try:
+            with os.scandir(source / folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            findings.append(_unreadable_folder(folder.rstrip("/") or source.name, error))
             continue
-        if entry.is_file():
-            yield prefix + entry.name
-        elif entry.is_dir() and os.path.realpath(entry.path) not in seen:
-            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", seen, findings)
+        for entry in entries:
+            name = folder + entry.name
+            if entry.name.startswith(".") or entry.name in JUNK_FOLDERS:
+                continue
+            if _is(entry, stat.S_ISREG):
+                yield name
+            elif not _is(entry, stat.S_ISDIR):
+                findings += _not_a_file(name, entry)
+            elif (place := os.path.realpath(entry.path)) in seen:
+                findings.append(_seen_before(name))
+            else:
+                seen.add(place)
+                folders.append(f"{name}/")
 
 
 def _is_utf8(name: str) -> bool:
@@ -93,11 +105,48 @@ def _is_utf8(name: str) -> bool:
 
 
 def _unusable_name(name: str) -> Finding:
-    shown = name.encode("utf-8", "backslashreplace").decode()
+    shown = _shown(name)
     message = f"{shown} is left out: its name is not valid UTF-8; rename it"
     return Finding("file_name", "warn", 1, 0, message, {"file": shown})
 
 
 def _unreadable_folder(name: str, error: OSError) -> Finding:
-    message = f"folder {name} is left out: {error.strerror}; check its permissions"
-    return Finding("folder", "warn", 1, 0, message, {"folder": name})
+    shown = _shown(name)
+    message = f"folder {shown} is left out: {error.strerror}; check its permissions"
+    return Finding("folder", "warn", 1, 0, message, {"folder": shown})
+
+
+def _seen_before(name: str) -> Finding:
+    shown = _shown(name)
+    message = f"folder {shown} is a link to one that is read already; its pictures count once"
+    return Finding("folder", "info", 1, 0, message, {"folder": shown})
+
+
+def _not_a_file(name: str, entry: os.DirEntry[str]) -> Iterator[Finding]:
+    """Of what is neither file nor folder, what is called like a picture."""
+    if PurePosixPath(name).suffix.lower() in EXTENSIONS:
+        shown = _shown(name)
+        message = f"{shown} is left out: {_what_it_is(entry)}; put the picture itself there"
+        yield Finding("file", "warn", 1, 0, message, {"file": shown})
+
+
+def _what_it_is(entry: os.DirEntry[str]) -> str:
+    try:
+        return f"it is {kind_of(entry.stat().st_mode)}, no file"
+    except FileNotFoundError:
+        return "it is a link to a file that is not there"
+    except OSError as error:
+        circle = error.errno == errno.ELOOP
+        return "it is a link to itself" if circle else f"it cannot be read ({error.strerror})"
+
+
+def _is(entry: os.DirEntry[str], kind: Callable[[int], bool]) -> bool:
+    try:
+        return kind(entry.stat().st_mode)
+    except OSError:  # a link to nothing, or to itself
+        return False
+
+
+def _shown(name: str) -> str:
+    """``name`` as JSON can hold it: bytes that are no UTF-8 written out."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from studio.curation.check_names import known_check
 from studio.settings import Section
+
+Ruling = Literal["off", "info", "warn", "block"]
+CheckName = Annotated[str, AfterValidator(known_check)]
 
 
 class CurationSettings(Section):
@@ -26,14 +30,63 @@ class CurationSettings(Section):
     blur_edge_px: float = Field(1.8, gt=0)
     """Warn when the sharpest edges of a picture are wider than this, in pixels at training size."""
 
+    material_evidence: float = Field(8.0, gt=0)
+    """Speak of two materials in one set when that is e to the power of this times likelier than one.
+    More: seldom wrong, and silent on more mixed sets."""
+
+    tone_deviations: float = Field(5.0, gt=0)
+    """Remark on pictures that stand out of the set in light or colour by more than so many deviations."""
+
+    low_information_bits: float = Field(2.5, ge=0, le=8)
+    """Warn of a photograph whose colours carry less information than this; drawings are let pass."""
+
+    max_clipped_share: float = Field(0.2, gt=0, lt=1)
+    """Warn when more than this share of a photograph is burnt out to white or blocked up to black."""
+
+    darkest_tone: float = Field(30, ge=0, le=255)
+    """Warn of a photograph whose range of tones has its middle below this (0 is black)."""
+
+    brightest_tone: float = Field(225, ge=0, le=255)
+    """Warn of a photograph whose range of tones has its middle above this (255 is white)."""
+
+    jpeg_quality_warn: float = Field(50, ge=0, le=100)
+    """Warn of pictures once saved as JPEG below this quality (1 to 100), by file or by pixels."""
+
+    jpeg_quality_block: float = Field(30, ge=0, le=100)
+    """Block pictures once saved as JPEG below this quality."""
+
+    upscaled_detail: float = Field(0.7, gt=0, le=1)
+    """Warn when a picture was enlarged so much that its detail fills less than this share of its width."""
+
+    smoothed_texture: float = Field(0.4, gt=0, le=1)
+    """Warn when a photograph keeps less than this share of the fine texture that its edges let expect:
+    denoisers and beauty filters take it away."""
+
+    max_border_share: float = Field(0.02, gt=0, lt=1)
+    """Warn when bars or a frame of one colour take more than this share of a picture."""
+
     max_crop_share: float = Field(0.35, gt=0, lt=1)
     """Warn when more than this share of a picture is cut off to fit the nearest bucket."""
+
+    trigger_max_tokens: int = Field(4, ge=1)
+    """Point out a trigger that the base model's tokenizer splits into more pieces than this."""
+
+    named_share: float = Field(0.8, gt=0, le=1)
+    """Point out words that stand in at least this share of the captions beside the trigger: what is
+    learned is tied to them too."""
 
     min_pictures: int = Field(3, ge=1)
     """Stop before training when fewer pictures than this are kept."""
 
     advised_pictures: int = Field(50, ge=1)
     """Warn when fewer pictures than this are kept: more than 50 is good, 200 better."""
+
+    ample_pictures: int = Field(200, ge=1)
+    """Remark on what more pictures would be worth when fewer than this are kept."""
+
+    severity: dict[CheckName, Ruling] = Field(default_factory=dict)
+    """What a check's findings count for, by its name: ``block`` drops a picture and stops a set,
+    ``warn`` and ``info`` only say so, ``off`` says nothing. Left out: the check's own judgement."""
 
     keep: tuple[str, ...] = ()
     """Pictures to keep whatever the checks say, by name below the source folder. Broken ones stay
@@ -82,8 +135,18 @@ class DatasetSettings(Section):
     """The pictures to learn from."""
 
     source: str
-    """Folder with the pictures. Captions come from .txt files beside them, metadata.jsonl or
-    metadata.csv, or the file names."""
+    """The pictures: a folder, or a .zip, .tar (WebDataset shards too: ``a-{000..003}.tar``), .parquet or
+    .arrow file, a saved dataset, or ``hf:owner/name`` on the Hugging Face hub. Captions come from .txt
+    files beside them, metadata.jsonl or metadata.csv, or the file names; of tables see
+    ``caption_column``."""
+
+    caption_column: str = ""
+    """Column of a table that holds the captions; ``none``: no captions. Empty: text, caption, prompt or
+    the like, whichever is there."""
+
+    caption_folder: str = ""
+    """Folder with captions that come before all others: ``fox.txt`` for ``fox.png``. Corrected captions
+    and those of a captioner are written into one."""
 
     trigger: str = ""
     """Word or phrase that will call up what was learned; put before every caption without it."""

@@ -47,8 +47,12 @@ class Pixels:
 
     @cached_property
     def thumbnail(self) -> Image.Image:
-        """Longer side at most 256 px."""
-        return resized(self.native, min(1.0, THUMBNAIL_PX / max(self.native.size)))
+        """Longer side at most 256 px. Scaled from the training size where that is at least twice as
+        large, which costs a fraction and shows the same.
+        """
+        trained = self.at_training_size
+        source = trained if max(trained.size) >= 2 * THUMBNAIL_PX else self.native
+        return resized(source, min(1.0, THUMBNAIL_PX / max(source.size)))
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class View:
 
     Attributes:
         name, digest, width_px, height_px, caption, caption_source: as in the manifest's `Picture`.
+        raw_caption: the caption as it was found, before whitespace was tidied.
         unreadable: why the file could not be decoded; empty for a good one.
         frames: pictures in the file, of which the first is used.
         facts: what the file says of itself.
@@ -70,6 +75,7 @@ class View:
     height_px: int
     caption: str
     caption_source: CaptionSource
+    raw_caption: str = ""
     unreadable: str = ""
     frames: int = 1
     facts: FileFacts = field(default_factory=FileFacts)

@@ -11,13 +11,13 @@ from studio.bases.base_model import BaseModel
 from studio.bases.source import locate
 from studio.curation.manifest import CuratedSet
 from studio.curation.settings import CaptionSettings
+from studio.curation.trigger import with_trigger
 from studio.errors import DatasetError
 from studio.evaluation.clip_scorer import ClipScorer
 from studio.evaluation.measure import measure
 from studio.evaluation.result import EvaluationReport
 from studio.evaluation.settings import EvaluationSettings
 from studio.examples.caption_pipeline import AS_THEY_ARE, CaptionPipeline
-from studio.examples.example import with_trigger
 from studio.preview.pairs import sample_pairs
 from studio.preview.sampler import Progress
 from studio.preview.settings import SamplingSettings
@@ -78,7 +78,7 @@ def evaluation_prompts(
     for name, curated in (("held-out", held_out), ("training", training)):
         if not curated.kept:
             raise DatasetError(
-                f"there are no {name} pictures in {curated.source} to measure against; "
+                f"there are no {name} pictures in {curated.title} to measure against; "
                 "add pictures, or set evaluation.enabled to false"
             )
     plain = CaptionPipeline(captions).plain

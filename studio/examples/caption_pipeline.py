@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
@@ -75,6 +75,17 @@ class CaptionPipeline:
             return None
         spoken = ["".join(chosen) for row in rows for chosen in product(*row)]
         return tuple(self._framed(self._with_all_tags(self._tidied(s))) for s in spoken)
+
+    def longest(self, text: str, length: Callable[[str], int]) -> str:
+        """The longest that a caption can become: the longest line, of each wildcard the longest
+        alternative, every tag.
+        """
+        spoken = [
+            "".join(max(alternatives, key=length) for alternatives in self._parts(line))
+            for line in self._lines(text)
+        ]
+        shown = [self._framed(self._with_all_tags(self._tidied(line))) for line in spoken]
+        return max(shown, key=length)
 
     def _lines(self, text: str) -> list[str]:
         return text.split("\n") if self.settings.draw_line else [text]

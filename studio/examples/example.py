@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio.curation.manifest import CuratedSet
+from studio.curation.trigger import with_trigger
 
 
 @dataclass(frozen=True)
@@ -42,21 +42,3 @@ def default_examples(curated: CuratedSet, trigger: str) -> Sequence[Example]:
         )
         for p in curated.kept
     ]
-
-
-def with_trigger(caption: str, trigger: str) -> str:
-    """``trigger, caption``; a caption that holds the trigger already gets its spelling and no more.
-
-    Capitals are nothing to a base's own words, but a word that it has yet to learn is known in one
-    spelling only. Of a caption of several lines each is one of its own.
-    """
-    return "\n".join(_line_with_trigger(line, trigger) for line in caption.split("\n"))
-
-
-def _line_with_trigger(line: str, trigger: str) -> str:
-    if not trigger:
-        return line
-    in_any_spelling = re.compile(re.escape(trigger), re.IGNORECASE)
-    if in_any_spelling.search(line):
-        return in_any_spelling.sub(lambda _: trigger, line)
-    return f"{trigger}, {line}" if line else trigger

@@ -75,6 +75,11 @@ class MaskSource:
         return path.relative_to(self._source).with_suffix("").as_posix()
 
 
+def read_from(curated: CuratedSet, settings: DatasetSettings) -> DatasetSettings:
+    """The settings with the folder where the set's pictures are read as their source."""
+    return settings.model_copy(update={"source": str(curated.source)})
+
+
 def require_masks(curated: CuratedSet, settings: DatasetSettings) -> None:
     """Let a set pass whose masks can be used, whichever way the recipe asks for them.
 
@@ -82,11 +87,11 @@ def require_masks(curated: CuratedSet, settings: DatasetSettings) -> None:
         DatasetError: a kept picture's mask is missing, unreadable, of another size or black
             throughout; or none of the pictures has any transparency to go by.
     """
-    masks = MaskSource(settings)
+    masks = MaskSource(read_from(curated, settings))
     sizes_px = {curated.path_of(p): (p.width_px, p.height_px) for p in curated.kept}
     if masks.kind == "alpha" and not any(masks.mask(*picture) for picture in sizes_px.items()):
         raise DatasetError(
-            f"dataset.mask is alpha, but none of the {len(sizes_px)} pictures in {curated.source} has "
+            f"dataset.mask is alpha, but none of the {len(sizes_px)} pictures in {curated.title} has "
             "an alpha channel; set it to none or folder"
         )
     if masks.kind == "folder":

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from studio.curation.sources.given import first_file
 from studio.errors import RecipeError
 from studio.recipe import yaml_text
 from studio.recipe.migrations import migrate
@@ -24,8 +25,8 @@ SectionT = TypeVar("SectionT", bound=Section)
 def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe or a lock file; ``overrides`` are ``a.b=c``, as after ``--set``.
 
-    A relative ``dataset.source`` or ``dataset.mask_folder`` is looked for beside the recipe file first,
-    then in the current folder.
+    A relative folder of the dataset (``source``, ``caption_folder``, ``mask_folder``) is looked for
+    beside the recipe file first, then in the current folder.
 
     Raises:
         RecipeError: with every problem, one sentence each.
@@ -103,15 +104,15 @@ def _with_folders_below(folder: Path, content: dict[str, Any]) -> dict[str, Any]
     if not isinstance(dataset, dict):
         return content
     found = {}
-    for key in ("source", "mask_folder"):
+    for key in ("source", "caption_folder", "mask_folder"):
         path = dataset.get(key)
-        if isinstance(path, str) and path.strip() and _exists(folder / Path(path).expanduser()):
+        if isinstance(path, str) and path.strip() and _exists(folder, path):
             found[key] = str((folder / Path(path).expanduser()).resolve())
     return {**content, "dataset": {**dataset, **found}}
 
 
-def _exists(path: Path) -> bool:
+def _exists(folder: Path, given: str) -> bool:
     try:
-        return path.exists()
+        return (folder / Path(first_file(given)).expanduser()).exists()
     except (OSError, ValueError):  # a name too long for a path, or with a null character
         return False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from studio.recipe.schema import Recipe
 
 NAMES_SHOWN = 5
-_PLACES: Mapping[str, bool | set[str]] = {"name": True, "dataset": {"source", "mask_folder"}}
+_PLACES: Mapping[str, bool | set[str]] = {"name": True, "dataset": {"source", "caption_folder", "mask_folder"}}
 
 
 class LockedPicture(Section):
@@ -42,6 +42,9 @@ class Lock(Section):
 
     dataset_digest: str
     """SHA-256 over the kept pictures and captions."""
+
+    dataset_verdict: str = ""
+    """What curation said of the set, in counts; the decisions behind it are in the recipe above."""
 
     base_digest: str
     """SHA-256 over the base model's weights."""
@@ -88,6 +91,7 @@ def lock(
     found = Lock(
         recipe_digest=recipe_digest(recipe),
         dataset_digest=curated.digest,
+        dataset_verdict=curated.receipt,
         base_digest=base_digest,
         pictures=pictures,
         packages=machine.packages(),

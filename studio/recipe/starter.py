@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from studio import registry
+from studio.curation.sources import given
 from studio.recipe import yaml_text
 from studio.recipe.loading import recipe_from_dict
 from studio.recipe.overrides import apply_overrides
@@ -38,21 +39,21 @@ def starter_recipe(
     """A recipe with the few settings that one would think about; its ``text`` is commented.
 
     Args:
-        source: folder with the pictures.
-        name: the run's; made from the folder's name where none is given.
+        source: the pictures; see ``dataset.source``.
+        name: the run's; made from the source's name where none is given.
         overrides: ``a.b=c``, as after ``--set``.
         file: where the text will be saved, for the command in its header.
 
     Raises:
         RecipeError: with every problem, one sentence each.
     """
-    folder = Path(source).expanduser().absolute()
+    place = given.absolute(str(source))
     content: dict[str, Any] = {
         "version": 1,
-        "name": name if name is not None else run_name(folder.name),
+        "name": name if name is not None else run_name(given.title(place)),
         "base_model": base_model,
         "seed": 0,
-        "dataset": {"source": str(folder), "trigger": trigger},
+        "dataset": {"source": place, "trigger": trigger},
         "trainer": {"kind": method},
     }
     content = apply_overrides(content, overrides)
@@ -67,7 +68,7 @@ def starter_recipe(
     header = HEADER.format(
         summary=registry.plugin(recipe.trainer.kind).summary,
         base=base_model,
-        source=folder,
+        source=place,
         name=recipe.name,
         needs="no GPU"
         if base_model == "pocket"

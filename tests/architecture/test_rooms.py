@@ -80,7 +80,7 @@ def test_nothing_imports_a_leaf(name: str) -> None:
 TORCH_FREE = [
     name
     for name in modules()
-    if name.startswith(("studio.curation", "studio.recipe", "studio.cli"))
+    if name.startswith(("studio.captioning", "studio.curation", "studio.recipe", "studio.cli"))
     or name.endswith("settings")
     or name in ("studio.registry", "studio.run_folder", "studio.errors", "studio.atomic")
     or (name.startswith("trainers") and name.count(".") <= 1)

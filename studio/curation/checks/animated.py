@@ -12,6 +12,9 @@ class Animated(PictureCheck):
 
     name = "animated"
 
+    def score(self, view: View) -> float:
+        return view.frames
+
     def examine(self, view: View) -> Finding | None:
         if view.frames <= 1:
             return None

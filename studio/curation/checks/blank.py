@@ -33,6 +33,9 @@ class Blank(PictureCheck):
         entropies = [entropy_bits(channel) for channel in channels]
         return np.array([max(entropies), (ends[1] - ends[0]).max()], np.float32)
 
+    def score(self, view: View) -> float:
+        return float(view.measurements[self.name][0])
+
     def examine(self, view: View) -> Finding | None:
         entropy, levels = view.measurements[self.name]
         if entropy >= self.min_entropy_bits or levels > _STROKE_LEVELS:

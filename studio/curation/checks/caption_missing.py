@@ -16,4 +16,6 @@ class CaptionMissing(PictureCheck):
         if view.caption:
             return None
         message = "has no caption; write one in a .txt file of the same name"
+        if view.caption_source != "none":
+            message = "has an empty caption; write what is to be seen into it"
         return self.finding("warn", 0, 1, message)

@@ -27,6 +27,9 @@ class TooSmall(PictureCheck):
         self.min_side_px = resolution_px / 2 if min_side_px is None else min_side_px
         self.max_aspect_ratio = max_aspect_ratio
 
+    def score(self, view: View) -> float:
+        return min(view.width_px, view.height_px)
+
     def examine(self, view: View) -> Finding | None:
         size = (view.width_px, view.height_px)
         shown = f"{size[0]} x {size[1]} px"

@@ -28,6 +28,7 @@ def header_for(base: BaseModel, **settings: Any) -> AdapterHeader:
         settings=json.dumps({"kind": "lora", **settings}),
         recipe_digest="1" * 64,
         dataset_digest="2" * 64,
+        dataset_verdict="ready: 60 of 64 kept; one material; dropped: 4 near duplicate",
         steps=120,
         seed=7,
         trigger="flat icon",

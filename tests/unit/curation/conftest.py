@@ -10,7 +10,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from studio.curation.manifest import CuratedSet
+from studio.curation.measurement_cache import database
 from studio.curation.pipeline import curate
+from studio.curation.reading import Piece, Reading
 from studio.curation.settings import CurationSettings, DatasetSettings
 
 RESOLUTION_PX = 64
@@ -34,7 +36,7 @@ def _scene(seed: int, size: tuple[int, int] = (96, 96)) -> Image.Image:
     return Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scene() -> Draw:
     return _scene
 
@@ -50,12 +52,29 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The database of a cache that is empty at first and this test's alone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return database()
+
+
+class ReadsAll:
+    """A `CaptionReader` that is never full, one token a word."""
+
+    def read(self, caption: str) -> Reading:
+        return Reading(len(caption.split()), 1000)
+
+    def pieces(self, word: str) -> list[Piece]:
+        return [Piece(word, 0.99)]
+
+
+@pytest.fixture
 def curate_folder() -> Callable[..., CuratedSet]:
     """`curate` with the limits given by keyword."""
 
     def call(source: Path, **limits: object) -> CuratedSet:
         curation = CurationSettings.model_validate({"advised_pictures": 1, **limits})
         settings = DatasetSettings(source=str(source), curation=curation)
-        return curate(settings, RESOLUTION_PX)
+        return curate(settings, RESOLUTION_PX, reader=ReadsAll())
 
     return call

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from studio.curation.caption_folder import AutoCaption, write_note
 from studio.curation.captions import read_captions
 from studio.curation.file_names import caption_from_name
 from studio.curation.scan import scan
+from studio.errors import DatasetError
 
 
 @pytest.fixture
@@ -78,12 +80,70 @@ def test_lines_are_kept_where_one_of_them_will_be_drawn(source):
     assert captions["b.png"].text == "one\ntwo"
 
 
-def test_latin_1_is_read_with_a_remark(source):
-    (source / "a.txt").write_bytes("grüner Bär".encode("latin-1"))
+@pytest.mark.parametrize(
+    ("content", "text", "encoding"),
+    [
+        ("grüner Bär’s".encode("cp1252"), "grüner Bär’s", "Windows-1252"),
+        (b"gr\xfcner B\xe4r \x81", "grüner Bär", "Latin-1"),
+        ("grüner Bär".encode("utf-16"), "grüner Bär", "UTF-16"),
+    ],
+)
+def test_other_encodings_are_read_with_a_remark(source, content, text, encoding):
+    (source / "a.txt").write_bytes(content)
     captions, _ = read(source)
-    assert captions["a.png"].text == "grüner Bär"
+    assert captions["a.png"].text == text
     assert captions["a.png"].findings[0].severity == "info"
-    assert "Latin-1" in captions["a.png"].findings[0].message
+    assert encoding in captions["a.png"].findings[0].message
+
+
+def test_a_spreadsheet_s_metadata_is_read_with_a_remark(source):
+    (source / "metadata.csv").write_bytes("file_name,text\na.png,grüner Bär\n".encode("cp1252"))
+    captions, findings = read(source)
+    assert captions["a.png"].text == "grüner Bär"
+    assert [f.check for f in findings] == ["caption_encoding"]
+
+
+def test_the_recipe_s_folder_of_captions_comes_first(source, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("captions")
+    (source / "a.txt").write_text("from beside")
+    (source / "b.txt").write_text("from beside")
+    (folder / "sub").mkdir()
+    for name in ("a.txt", "sub/c.txt"):
+        (folder / name).write_text("from the folder\n")
+    captions, findings = read_captions(scan(source), folder=folder)
+    assert {name: caption.text for name, caption in captions.items()} == {
+        "a.png": "from the folder",
+        "b.png": "from beside",
+        "sub/c.png": "from the folder",
+    }
+    assert (captions["a.png"].source, findings) == ("txt", [])
+
+
+def test_a_folder_of_captions_that_is_not_there_or_of_another_set(source, tmp_path_factory):
+    with pytest.raises(DatasetError, match=r"dataset\.caption_folder"):
+        read_captions(scan(source), folder=source / "gone")
+    _, findings = read_captions(scan(source), folder=tmp_path_factory.mktemp("captions"))
+    assert [(f.check, f.severity) for f in findings] == [("caption_folder", "warn")]
+
+
+def test_what_a_captioner_wrote_is_marked_until_someone_edits_it(source, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("captions")
+    for name in ("a.txt", "b.txt"):
+        (folder / name).write_text("a fox\n")
+    write_note(folder, {n: AutoCaption.of("a fox", "blip", "d1") for n in ("a.txt", "b.txt")})
+    (folder / "b.txt").write_text("a red fox\n")
+    captions, findings = read_captions(scan(source), folder=folder)
+    assert (captions["a.png"].source, captions["b.png"].source) == ("auto", "txt")
+    (finding,) = findings
+    assert (finding.check, finding.severity) == ("caption_auto", "info")
+    assert finding.evidence == {"models": ["blip"], "model_digests": ["d1"], "pictures": ["a.png"]}
+
+
+def test_a_damaged_note_is_not_passed_over(source, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("captions")
+    (folder / "captions.json").write_text("{")
+    with pytest.raises(DatasetError, match="which captions a program wrote"):
+        read_captions(scan(source), folder=folder)
 
 
 def test_an_empty_txt_file_is_an_empty_caption(source):

@@ -2,24 +2,18 @@ from __future__ import annotations
 
 import io
 import json
-import re
-from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 from rich.console import Console
 
-from studio.curation.manifest import Finding
-from studio.curation.report import write_html
-from studio.curation.summary import is_ready, printable, to_json, verdict
+from studio.curation.manifest import CuratedSet, Finding, Picture
+from studio.curation.summary import printable, receipt, to_json
 from studio.curation.table import print_table
 
-HOSTILE = "<script>alert('x')</script> [bold]{{ 7*7 }} & \"quoted\""
 
-
-def printed(curated, width=100) -> str:
+def printed(curated, width=80, see="studio curate pictures --html report.html") -> str:
     console = Console(file=io.StringIO(), width=width)
-    print_table(curated, console)
+    print_table(curated, console, see=see)
     return console.file.getvalue()
 
 
@@ -32,107 +26,106 @@ def many_bad(folder, scene):
     return folder
 
 
-def test_the_table_fits_one_screen_and_opens_with_the_verdict(many_bad, curate_folder):
+def picture(name: str, *findings: Finding, kept: bool = True) -> Picture:
+    return Picture(name, f"digest of {name}", 64, 64, "", "none", findings, kept, {"blur": 1.0})
+
+
+def warning(check: str, message: str = "is not good", **evidence) -> Finding:
+    return Finding(check, "warn", 3, 1, message, evidence)
+
+
+def test_the_summary_opens_with_the_verdict_then_says_what_to_do(many_bad, curate_folder):
     lines = printed(curate_folder(many_bad, advised_pictures=50)).splitlines()
     assert lines[0] == "Ready to train: 7 of 48 pictures kept; 1 of them with something to improve"
-    assert "48 found, 7 kept, 41 dropped (40 too small, 1 unreadable)" in " ".join(
-        " ".join(lines[1:3]).split()
+    assert lines[1].startswith("48 found, 7 kept, 41 dropped in ")
+    assert lines[3] == "What to do"
+    assert lines[4].startswith("1. 7 pictures are few")
+    assert any("too small: small.png" in line for line in lines)
+    assert any(line.split()[:4] == ["dropped", "too", "small", "40"] for line in lines)
+    assert any(line.split() == ["dropped", "unreadable", "1", "broken.png"] for line in lines)
+    assert lines[-1].strip() == "studio curate pictures --html report.html"
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_however_much_is_wrong_it_fits_one_screen(width, tmp_path):
+    checks = [f"check_{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    long = "is wrong in a way that takes a good many words to say, " * 9
+    pictures = tuple(
+        picture(f"{'very ' * 20}long name {n}.png", *(warning(c, long) for c in checks))
+        for n in range(99)
     )
-    assert len(lines) <= 30
-    assert any(line.startswith("and 26 more") for line in lines)
-    assert any("broken.png" in line and "the file is empty" in line for line in lines)
-    assert any(line.startswith("warn") and "7 pictures are few" in line for line in lines)
-    assert any(line.startswith("warn") and "small.png" in line for line in lines)
+    of_set = tuple(warning(check, long) for check in checks)
+    lines = printed(CuratedSet(tmp_path, pictures, of_set), width).splitlines()
+    assert len(lines) <= 23
+    assert all(len(line) <= width for line in lines[:-1])
+    assert any("more in the report" in line for line in lines)
+
+
+def test_two_materials_are_the_first_thing_to_mend(tmp_path):
+    of_set = (warning("set_size", "few"), warning("material", "two materials"))
+    curated = CuratedSet(tmp_path, (picture("a.png", warning("blur")),), of_set)
+    assert curated.to_do == ["two materials", "few", "blur: a.png is not good"]
+    assert curated.summary.splitlines()[1] == "1. two materials"
 
 
 def test_names_are_not_read_as_markup(folder, scene, curate_folder):
     scene(9, (20, 20)).save(folder / "[red]tiny[blue].png")
     scene(10, (20, 20)).save(folder / "line\nend \x1b[31m.png")
-    text = printed(curate_folder(folder))
+    text = printed(curate_folder(folder), width=120)
     assert "[red]tiny[blue].png" in text
     assert "line\\nend \\x1b[31m.png" in text
     assert "\x1b" not in text
 
 
-def test_verdicts(folder, curate_folder):
+def test_verdicts(folder, curate_folder, tmp_path):
     good = curate_folder(folder)
-    assert verdict(good) == "Ready to train: 6 of 6 pictures kept"
+    assert (good.ready, good.verdict) == (True, "Ready to train: 6 of 6 pictures kept")
     few = curate_folder(folder, min_pictures=10)
-    assert verdict(few).startswith("Not ready to train: only 6")
-    assert (is_ready(good), is_ready(few)) == (True, False)
-    assert not is_ready(replace(good, pictures=()))
+    assert not few.ready
+    assert few.verdict.startswith("Not ready to train: only 6")
+    assert CuratedSet(tmp_path, ()).verdict == "Not ready to train: no picture can be used"
 
 
 def test_json_is_plain_and_leads_with_the_verdict(many_bad, curate_folder):
     content = json.loads(json.dumps(to_json(curate_folder(many_bad)), allow_nan=False))
-    assert list(content)[:3] == ["ready", "verdict", "found"]
+    assert list(content)[:5] == ["version", "ready", "verdict", "receipt", "to_do"]
     assert (content["found"], content["kept"], content["dropped"]) == (48, 7, 41)
     assert len(content["pictures"]) == 48
+    assert all(isinstance(p["scores"], dict) for p in content["pictures"])
 
 
-class Page(HTMLParser):
-    """What a browser would see: tags, and the text outside of the style sheet."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text += data
+def test_the_manifest_keeps_every_kind_of_evidence(tmp_path):
+    evidence = {
+        "twin": "b.png",
+        "crop": "1,2,30,40",
+        "share": 0.25,
+        "count": 3,
+        "names": ["a", "b"],
+    }
+    curated = CuratedSet(tmp_path, (picture("a.png", warning("border", **evidence)),))
+    curated.save(tmp_path / "manifest.json")
+    assert CuratedSet.load(tmp_path / "manifest.json") == curated
+    assert json.loads((tmp_path / "manifest.json").read_text("utf-8"))["verdict"] == curated.verdict
 
 
-def test_the_page_shows_every_picture_with_its_reasons(many_bad, curate_folder, tmp_path):
-    curated = curate_folder(many_bad)
-    write_html(curated, tmp_path / "report.html")
-    page = Page((tmp_path / "report.html").read_text("utf-8"))
-    assert all(p.name in page.text for p in curated.pictures)
-    assert "is too small: 20 x 20 px" in page.text
-    images = [attrs for tag, attrs in page.tags if tag == "img"]
-    assert len(images) == 47, "all but the broken one"
-    assert all(image["loading"] == "lazy" for image in images)
-
-
-def test_the_page_needs_nothing_else(folder, curate_folder, tmp_path):
-    write_html(curate_folder(folder), tmp_path / "report.html")
-    text = (tmp_path / "report.html").read_text("utf-8")
-    assert not re.search(r"https?://|<script|<link|@import|url\(", text)
-    assert "width=device-width" in text
-    assert "prefers-color-scheme: dark" in text
-
-
-def test_hostile_names_and_captions_are_shown_not_run(folder, scene, curate_folder, tmp_path):
-    name = HOSTILE.replace("/", "") + ".png"
-    scene(9).save(folder / name)
-    (folder / "ant.txt").write_text(HOSTILE)
-    curated = curate_folder(folder)
-    hostile = Finding("x", "warn", 1, 0, HOSTILE)
-    write_html(replace(curated, findings=(hostile,)), tmp_path / "report.html")
-    text = (tmp_path / "report.html").read_text("utf-8")
-    page = Page(text)
-    assert "script" not in {tag for tag, _ in page.tags}
-    assert page.text.count(HOSTILE) == 2
-    assert name in page.text
-    assert name in [attrs["alt"] for tag, attrs in page.tags if tag == "img"]
-
-
-def test_a_picture_that_has_gone_since_is_listed_without_thumbnail(folder, curate_folder, tmp_path):
-    curated = curate_folder(folder)
-    (folder / "ant.png").unlink()
-    write_html(curated, tmp_path / "report.html")
-    page = Page((tmp_path / "report.html").read_text("utf-8"))
-    assert "ant.png" in page.text
-    assert sum(tag == "img" for tag, _ in page.tags) == 5
-
-
-def test_the_report_leaves_the_pictures_alone(folder, curate_folder, tmp_path):
-    before = {p.name: p.read_bytes() for p in folder.iterdir()}
-    write_html(curate_folder(folder), tmp_path / "report.html")
-    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+def test_the_receipt_counts_and_names_no_picture(tmp_path):
+    blocked = Finding("near_duplicate", "block", 1, 0, "repeats secret.png", {"twin": "secret.png"})
+    pictures = (
+        picture("secret.png", warning("blur"), warning("material")),
+        picture("b.png", warning("blur")),
+        picture("c.png"),
+        picture("d.png", blocked, kept=False),
+    )
+    apart = warning("material", "secret.png is film", minority=["secret.png"])
+    text = receipt(CuratedSet(tmp_path, pictures, (apart,)))
+    assert text == (
+        "ready: 3 of 4 kept; two materials, 1 of 3 the minority; dropped: 1 near duplicate; "
+        "warned: 2 blur, 2 material"
+    )
+    gone = (Picture("secret.png", "", 64, 64, "", "none", kept=False, findings=(blocked,)),)
+    assert "one material" in receipt(CuratedSet(tmp_path, (*gone, pictures[2]), (apart,)))
+    unsure = warning("material", "cannot be told")
+    assert "material uncertain" in receipt(CuratedSet(tmp_path, pictures, (unsure,)))
 
 
 def test_printable():

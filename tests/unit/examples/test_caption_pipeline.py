@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.curation.settings import CaptionSettings
+from studio.curation.trigger import with_trigger
 from studio.examples.caption_pipeline import MAX_VARIANTS, CaptionPipeline
-from studio.examples.example import with_trigger
 from studio.examples.order import View
 from studio.training.randomness import RandomStreams
 

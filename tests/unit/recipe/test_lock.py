@@ -58,6 +58,7 @@ def test_a_lock_names_pictures_base_packages_and_hardware(
     assert [p["name"] for p in found["pictures"]] == ["a.png", "b.png"]
     assert found["pictures"][0]["digest"] == "d" * 64
     assert found["dataset_digest"] == curated.digest
+    assert found["dataset_verdict"] == curated.receipt == "ready: 2 of 3 kept; dropped: 1 left out"
     assert found["base_digest"] == "b" * 64
     assert found["steps"] == 12
     assert {"python", "torch", "diffusers", "peft", "adapter-studio"} <= found["packages"].keys()

@@ -1,0 +1,62 @@
+"""What to do about a curated set, most urgent first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from studio.curation.manifest import CuratedSet, Finding, Picture, Severity
+
+# What spoils an adapter most comes first; the others as the checks spoke.
+_FIRST = ("material",)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pictures of which one check says the same.
+
+    Attributes:
+        example: the first one's finding.
+    """
+
+    check: str
+    names: tuple[str, ...]
+    example: Finding
+
+    @property
+    def title(self) -> str:
+        return self.check.replace("_", " ")
+
+
+def what_to_do(curated: CuratedSet) -> list[str]:
+    """A sentence for each thing to mend: what stops the set, what weakens it, then pictures in
+    groups, the largest first. Empty for a set with nothing to improve.
+    """
+    of_set = _of("block", curated.findings) + sorted(
+        _of("warn", curated.findings), key=lambda f: f.check not in _FIRST
+    )
+    return [f.message for f in of_set] + [_sentence(g) for g in groups(curated.kept, "warn")]
+
+
+def _of(severity: str, findings: Iterable[Finding]) -> list[Finding]:
+    return [f for f in findings if f.severity == severity]
+
+
+def groups(pictures: Iterable[Picture], severity: Severity) -> list[Group]:
+    """Findings of one severity by check, the largest group first."""
+    names: dict[str, list[str]] = {}
+    examples: dict[str, Finding] = {}
+    for picture in pictures:
+        for finding in _of(severity, picture.findings):
+            names.setdefault(finding.check, []).append(picture.name)
+            examples.setdefault(finding.check, finding)
+    found = [Group(check, tuple(n), examples[check]) for check, n in names.items()]
+    return sorted(found, key=lambda g: (-len(g.names), g.check))
+
+
+def _sentence(group: Group) -> str:
+    count = f", {len(group.names)} pictures, e.g." if len(group.names) > 1 else ":"
+    return f"{group.title}{count} {group.names[0]} {group.example.message}"

@@ -1,0 +1,1 @@
+"""What a picture is made of: photographs, film, drawings, and what compression left of them."""
