@@ -8,7 +8,7 @@ ICONS  := fluent-emoji-flat@1.2.6 fluent-emoji-high-contrast@1.2.6 emojione@1.2.
           noto-v1@1.2.5 fxemoji@1.2.2 streamline-emojis@1.2.4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint pocket pocket-report results curation-pays clean
+.PHONY: help setup demo test lint pocket pocket-report results curation-pays bench-curation clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,10 @@ results: setup  ## in docs/results.md, the four methods side by side: about 15 m
 
 curation-pays: setup  ## in docs/results.md, what curating a set is worth to its adapter: about 15 minutes
 	$(BIN)/python benchmarks/curation_pays.py
+
+bench-curation: setup  ## how fast curation is beside cleanvision, and how much memory it takes: about an hour
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/curation_speed.py
 
 clean:  ## remove .venv, caches and build output; runs/ stays
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

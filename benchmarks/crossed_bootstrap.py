@@ -41,9 +41,7 @@ def estimated(
     for _ in range(resamples):
         seeds = rng.integers(num_seeds, size=num_seeds)
         draws.append((seeds, rng.integers(num_prompts, size=num_prompts)))
-    values = {
-        name: np.array([figure(*draw) for draw in draws]) for name, figure in figures.items()
-    }
+    values = {name: np.array([figure(*draw) for draw in draws]) for name, figure in figures.items()}
     for earlier, later in combinations(tuple(values), 2):
         values[f"{later} - {earlier}"] = values[later] - values[earlier]
     return {name: _estimate(drawn) for name, drawn in values.items()}

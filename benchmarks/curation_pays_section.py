@@ -12,16 +12,16 @@ from studio.machine import cpu_name, packages
 SECTION = """\
 ## Curation pays: fewer pictures rather than bad ones
 
-Written by `make curation-pays`. A LoRA learns {clean_size} pictures of the set `flat-icons`: once clean, once with
-{strangers} of them replaced by the same things in another material or of poor quality, once what `curate` leaves of
-the latter when every picture is left out that it drops or warns of. It is not told which they are. Recipe, seed and
-budget are the same for all three ({steps} steps of four pictures); each is run with {seeds} seeds, and each seed has
-other strangers.
+Written by `make curation-pays`. A LoRA learns {clean_size} pictures of the set `flat-icons`: once clean,
+once with {strangers} of them replaced by the same things in another material or of poor quality, and once
+what `curate` leaves of the latter when every picture is left out that it drops or warns of. Nothing tells
+it which they are. Recipe, seeds and budget are the same for all three, {steps} steps of four pictures; each
+is run with {seeds} seeds, and each seed has other strangers.
 
 {curation}
 
-The adapters draw {prompts}, which none has seen, from the same noise, and their pictures are measured against the
-real ones.
+The adapters draw the captions of {prompts} held-out pictures, from the same noise, and what they draw is
+measured against these pictures.
 
 {fidelity}
 
@@ -35,10 +35,10 @@ real ones.
   same statistics: means, brought down on the straight line between the two.
 - In both, held-out pictures are seen as the base's autoencoder gives them back: what is lost there no
   adapter could bring.
-- In brackets: {confidence:.0%} intervals by a bootstrap over seeds and prompts; differences are taken in pairs.
+- In brackets: {confidence:.0%} intervals by a bootstrap over seeds and prompts; differences are of pairs.
 
-Measured on {cpu}, {cores} core(s) idle at the start, two runs at a time with a thread each; Python {python},
-torch {torch}, diffusers {diffusers}, peft {peft}.
+Measured on {cpu}, {cores} core(s) idle at the start, two runs at a time
+with a thread each; Python {python}, torch {torch}, diffusers {diffusers}, peft {peft}.
 """
 
 
@@ -71,7 +71,9 @@ def section(
 def _curation_rows(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
     rows = [("in the sets of all seeds", "pictures", "left out by curation")]
     for kind in KINDS:
-        there = [(trial, name) for trial in trials for name, k in trial.strangers.items() if k == kind]
+        there = [
+            (trial, name) for trial in trials for name, k in trial.strangers.items() if k == kind
+        ]
         rows.append((kind, str(len(there)), str(sum(name in t.left_out for t, name in there))))
     clean = [(t, name) for t in trials for name in t.names if name not in t.strangers]
     rows.append((CLEAN, str(len(clean)), str(sum(name in t.left_out for t, name in clean))))

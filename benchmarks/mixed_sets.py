@@ -207,8 +207,8 @@ def outcome(values: NDArray[np.float32], strange: NDArray[np.bool_]) -> Outcome:
     judgement = judged(values)
     scores = judgement.strangeness
     limit = np.quantile(scores[~strange], 0.95)
-    spoke = _spoke(judgement.evidence, judgement.strangers)
-    named = judgement.strangers
+    named = judgement.strangers(CurationSettings().material_evidence)
+    spoke = bool(named.any())
     return Outcome(
         area=float(roc_auc_score(strange, scores)),
         recall=float((scores[strange] > limit).mean()),
@@ -218,12 +218,10 @@ def outcome(values: NDArray[np.float32], strange: NDArray[np.bool_]) -> Outcome:
     )
 
 
-def _spoke(evidence: float, strangers: NDArray[np.bool_]) -> bool:
-    return evidence >= CurationSettings().material_evidence and bool(strangers.any())
-
-
 def _print_mixtures(pool: Pool, sets: int) -> None:
-    columns = "ROC-AUC | recall at 5% false alarms | says two materials | names of them | of those, right"
+    columns = (
+        "ROC-AUC | recall at 5% false alarms | says two materials | names of them | of those, right"
+    )
     print(f"| set | {columns} |")
     print("|---|---|---|---|---|---|")
     for mixture in filter(pool.has, MIXTURES):
@@ -243,9 +241,9 @@ def _print_clean(pool: Pool, sets: int) -> None:
         spoke, vain = 0, []
         for _ in range(sets):
             judgement = judged(pool.drawn(mixture)[0])
-            speaks = _spoke(judgement.evidence, judgement.strangers)
-            spoke += speaks
-            vain.append(judgement.strangers.mean() if speaks else 0.0)
+            named = judgement.strangers(CurationSettings().material_evidence)
+            spoke += named.any()
+            vain.append(named.mean())
         print(f"| {mixture} | {spoke / sets:.0%} | {np.mean(vain):.1%} |")
 
 

@@ -64,7 +64,7 @@ SOURCES = (
         "noble",
         "budgie-wallpapers-*",
         "xenial yakkety zesty artful bionic cosmic disco eoan focal groovy hirsute impish jammy"
-        " kinetic lunar mantic noble",
+        " kinetic lunar mantic",
         leave=f"{PERHAPS_FILM} 12cordas_* Xplo_* ai_generated_* apo-fraxflame-* aquamarine_droplet_*"
         " architecture_infra* be-quiet-* bench_at_* bike_spoke_* city-lights-* cyclist_and_*"
         " desk_clock_* dog_by_* donald_* eglise-* flatcycle_* impossibly_* leaf_tip_* mirror_walk_*"
@@ -153,7 +153,7 @@ SOURCES = (
         "held_out",
         "noble",
         "ubuntukylin-wallpapers-*",
-        "saucy trusty utopic vivid wily xenial yakkety zesty artful disco groovy",
+        "saucy trusty utopic vivid wily xenial yakkety zesty disco groovy",
         leave="Celebration-* Crystal Kylin* Melody apps-in-* bird-and-wall blue-city blue-ray"
         " bright-moon buildings-* butterflies-* chinese-knot crystal-ball dazzle-* dream-*"
         " falling-leaves fang fangkuang fantas* glare green-kylin guide-to-* hello-world"

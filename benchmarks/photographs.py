@@ -1,6 +1,6 @@
 """Gathers camera photographs, and a few scans of film, from wallpaper packages of Ubuntu's archive.
 
-python benchmarks/photographs.py OUT                      # downloads about 1.5 GB
+python benchmarks/photographs.py OUT                      # downloads about 2.1 GB
 python benchmarks/photographs.py OUT --packages FOLDER    # keeps the packages for the next time
 
 Writes OUT/training, OUT/held_out and OUT/film_real: the original files, not encoded anew, named

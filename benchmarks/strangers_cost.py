@@ -59,7 +59,9 @@ def style_and_film(
     num_seeds, num_prompts = next(iter(arms.values())).shape[:2]
     style, film = (
         estimated(
-            {arm: _over_seeds(of_one_seed, drawn) for arm, drawn in arms.items()}, num_seeds, num_prompts
+            {arm: _over_seeds(of_one_seed, drawn) for arm, drawn in arms.items()},
+            num_seeds,
+            num_prompts,
         )
         for of_one_seed in (scale.style, scale.film)
     )

@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 
 from studio.adapters.exported import AdapterFiles
+from studio.bases.base_model import BaseModel
 from studio.bases.loading import load_base
-from studio.preview.sampler import sample
+from studio.preview.sampler import pipeline, sample
 from studio.preview.stack import Stack
 from studio.recipe import Recipe
 from studio.run import run
@@ -64,6 +65,14 @@ def draw(recipe: Recipe, drawing: Drawing, files: AdapterFiles = ()) -> Pictures
     base = load_base(recipe.base_model)
     with Stack.read(files).applied(base, recipe.sampling.strength):
         return sample(base, drawing.prompts, drawing.noises, recipe.sampling)
+
+
+@torch.no_grad()
+def as_drawable(base: BaseModel, pictures: Pictures) -> Pictures:
+    """Pictures as the base's autoencoder gives them back: what it loses, no adapter could bring."""
+    processor = pipeline(base).image_processor
+    latents = (base.vae.encode(processor.preprocess(p)).latent_dist.mean for p in pictures)
+    return [processor.postprocess(base.vae.decode(of_one).sample)[0] for of_one in latents]
 
 
 def _train_and_draw(recipe: Recipe, drawing: Drawing, runs: Path) -> Pictures:

@@ -60,11 +60,7 @@ def write_auto_captions(
         DatasetError: the folder is among the pictures, its note is damaged, or two pictures would
             share a caption file.
     """
-    folder = (
-        folder.expanduser()
-        if folder
-        else default_caption_folder(curated.title)
-    )
+    folder = folder.expanduser() if folder else default_caption_folder(curated.title)
     require_beside(folder, curated.source)
     wanted = [p for p in curated.kept if all_pictures or not p.caption]
     require_one_each(p.name for p in wanted)

@@ -84,9 +84,12 @@ class Describer(Captioner):
         own = {"local_files_only": True, "trust_remote_code": False}
         tokenizer = AutoTokenizer.from_pretrained(self.folder, **own)
         # Where pictures alone are read, they need no processor that knows of text as well.
-        kind = AutoProcessor if PROMPTS[self.kind] else AutoImageProcessor
+        kind: Any = AutoProcessor if PROMPTS[self.kind] else AutoImageProcessor
         processor = kind.from_pretrained(self.folder, **own)
-        model, report = AutoModelForImageTextToText.from_pretrained(
+        models: Any = (
+            AutoModelForImageTextToText  # mistyped: with ``output_loading_info`` it is two
+        )
+        model, report = models.from_pretrained(
             self.folder, use_safetensors=True, output_loading_info=True, **own
         )
         # The library fills absent weights at random.

@@ -2,6 +2,7 @@
 
 ::
 
+    from pathlib import Path
     from studio.curation import curate, write_html
 
     curated = curate("~/pictures", 512, advised_pictures=20, drop=["blurred.png"])

@@ -171,9 +171,7 @@ def insert_seen(connection: sqlite3.Connection, seen: Seen, measuring: Measuring
     )
 
 
-def insert_file(
-    connection: sqlite3.Connection, path: bytes, stamp: FileStamp, digest: str
-) -> None:
+def insert_file(connection: sqlite3.Connection, path: bytes, stamp: FileStamp, digest: str) -> None:
     """Store which content stands at a path."""
     connection.execute(
         "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -184,7 +184,7 @@ def opened(path: Path) -> Iterator[PictureFile]:
 @contextmanager
 def _regular_file(path: Path) -> Iterator[BinaryIO]:
     try:
-        file = open(path, "rb", opener=_without_waiting)
+        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - closed below
     except OSError as error:
         raise _not_read(error) from error
     with file:

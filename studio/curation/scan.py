@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -74,7 +74,8 @@ def _sort_in(name: str, found: Scan) -> None:
 
 def _walk(source: Path, findings: list[Finding]) -> Iterator[str]:
     """Names of all plain files below ``source``; remarks on what is neither file nor folder."""
-    seen = {os.path.realpath(source)}
+    top = source.stat()
+    seen = {(top.st_dev, top.st_ino)}
     folders = [""]
     while folders:  # no recursion: a hostile archive nests deeper than Python calls
         folder = folders.pop()
@@ -88,14 +89,15 @@ def _walk(source: Path, findings: list[Finding]) -> Iterator[str]:
             name = folder + entry.name
             if entry.name.startswith(".") or entry.name in JUNK_FOLDERS:
                 continue
-            if _is(entry, stat.S_ISREG):
+            status = _status(Path(entry))
+            if status and stat.S_ISREG(status.st_mode):
                 yield name
-            elif not _is(entry, stat.S_ISDIR):
-                findings += _not_a_file(name, entry)
-            elif (place := os.path.realpath(entry.path)) in seen:
+            elif not status or not stat.S_ISDIR(status.st_mode):
+                findings += _not_a_file(name, Path(entry))
+            elif (identity := (status.st_dev, status.st_ino)) in seen:
                 findings.append(_seen_before(name))
             else:
-                seen.add(place)
+                seen.add(identity)
                 folders.append(f"{name}/")
 
 
@@ -122,17 +124,17 @@ def _seen_before(name: str) -> Finding:
     return Finding("folder", "info", 1, 0, message, {"folder": shown})
 
 
-def _not_a_file(name: str, entry: os.DirEntry[str]) -> Iterator[Finding]:
+def _not_a_file(name: str, path: Path) -> Iterator[Finding]:
     """Of what is neither file nor folder, what is called like a picture."""
     if PurePosixPath(name).suffix.lower() in EXTENSIONS:
         shown = _shown(name)
-        message = f"{shown} is left out: {_what_it_is(entry)}; put the picture itself there"
+        message = f"{shown} is left out: {_what_it_is(path)}; put the picture itself there"
         yield Finding("file", "warn", 1, 0, message, {"file": shown})
 
 
-def _what_it_is(entry: os.DirEntry[str]) -> str:
+def _what_it_is(path: Path) -> str:
     try:
-        return f"it is {kind_of(entry.stat().st_mode)}, no file"
+        return f"it is {kind_of(path.stat().st_mode)}, no file"
     except FileNotFoundError:
         return "it is a link to a file that is not there"
     except OSError as error:
@@ -140,11 +142,12 @@ def _what_it_is(entry: os.DirEntry[str]) -> str:
         return "it is a link to itself" if circle else f"it cannot be read ({error.strerror})"
 
 
-def _is(entry: os.DirEntry[str], kind: Callable[[int], bool]) -> bool:
+def _status(path: Path) -> os.stat_result | None:
+    """Of what links lead to; None where that is nothing, or nothing that may be looked at."""
     try:
-        return kind(entry.stat().st_mode)
-    except OSError:  # a link to nothing, or to itself
-        return False
+        return path.stat()
+    except OSError:
+        return None
 
 
 def _shown(name: str) -> str:

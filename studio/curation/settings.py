@@ -30,8 +30,8 @@ class CurationSettings(Section):
     blur_edge_px: float = Field(1.8, gt=0)
     """Warn when the sharpest edges of a picture are wider than this, in pixels at training size."""
 
-    material_evidence: float = Field(8.0, gt=0)
-    """Speak of two materials in one set when that is e to the power of this times likelier than one.
+    material_evidence: float = Field(7.0, gt=0)
+    """Speak of two materials in one set when that is e to the power of this likelier than one alone.
     More: seldom wrong, and silent on more mixed sets."""
 
     tone_deviations: float = Field(5.0, gt=0)

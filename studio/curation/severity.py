@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from studio.curation.manifest import Finding
+from studio.curation.manifest import Finding, Severity
 from studio.curation.settings import Ruling
 
 
@@ -21,19 +21,24 @@ class Rulings:
         """
         for finding in findings:
             ruling = self.by_check.get(finding.check, finding.severity)
-            if ruling == finding.severity:
-                yield finding
-            elif ruling != "off":
-                decision = {"decided_by": "recipe", "by_default": finding.severity}
-                yield replace(finding, severity=ruling, evidence={**finding.evidence, **decision})
+            if ruling != "off":
+                yield _weighing(finding, ruling)
 
     def weighed_of_set(
         self, check: str, findings: Iterable[Finding], *, dropped_any: bool
     ) -> Iterator[Finding]:
         """As `weighed`, for what a check says of the whole set.
 
-        Where ``block`` dropped the pictures in question, the set is mended: then what is said of it
-        keeps the check's own weight, and need not stop the run.
+        Where ``block`` dropped the pictures in question the set is mended: what is said of it is
+        a warning at most, and does not stop the run.
         """
-        is_mended = dropped_any and self.by_check.get(check) == "block"
-        return iter(findings) if is_mended else self.weighed(findings)
+        if dropped_any and self.by_check.get(check) == "block":
+            return (_weighing(f, "info" if f.severity == "info" else "warn") for f in findings)
+        return self.weighed(findings)
+
+
+def _weighing(finding: Finding, severity: Severity) -> Finding:
+    if severity == finding.severity:
+        return finding
+    decision = {"decided_by": "recipe", "by_default": finding.severity}
+    return replace(finding, severity=severity, evidence={**finding.evidence, **decision})

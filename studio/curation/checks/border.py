@@ -70,10 +70,12 @@ def bars(levels: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     across = levels.swapaxes(0, 1)
     from_sides = (across, levels, across[::-1], levels[::-1])
     widths = [_constant_lines(lines) for lines in from_sides]
-    edges = [_edge(from_sides[i], widths[i], *_between(widths, i, levels)) for i in range(4)]
-    left, top, right, bottom = (
-        widths[i] if edges[i] >= _least_edge(widths[i], widths[i - 2]) else 0 for i in range(4)
-    )
+    # Along a bar, the corners belong to the bars beside it: but only to what proved to be bars.
+    for _ in range(2):
+        edges = [_edge(from_sides[i], widths[i], *_between(widths, i, levels)) for i in range(4)]
+        least = [_least_edge(widths[i], widths[i - 2]) for i in range(4)]
+        widths = [widths[i] if edges[i] >= least[i] else 0 for i in range(4)]
+    left, top, right, bottom = widths
     return left, top, right, bottom
 
 

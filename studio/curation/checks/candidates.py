@@ -11,7 +11,7 @@ from studio.curation.checks.sketch import Sketch
 
 _BLOCK = 512  # pictures a side: what is compared at once stays in the processor's cache
 # A crop lies beside the parts that were hashed, so that its hashes differ more than a copy's.
-_PART_BITS = (12, 14)  # of pHash (always even) and dHash
+_PART_BITS = (14, 16)  # of pHash (always even) and dHash
 
 
 def likely_copies(sketches: Sequence[Sketch], max_distance: int) -> dict[int, list[int]]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from studio.curation.checks.check import PictureCheck
 from studio.curation.checks.crop import crop_around
+from studio.curation.checks.drawn import is_drawn
 from studio.curation.checks.jpeg_history import grid_offset, quality_of_pixels, quality_of_table
 from studio.curation.checks.tiles import Tile, detailed_tiles
 from studio.curation.manifest import Finding
@@ -32,7 +33,9 @@ class Compression(PictureCheck):
     def measure(self, pixels: Pixels) -> Measurement:
         """Quality by the pixels (NaN: not compressed), then the middle of the most damaged part."""
         tiles = detailed_tiles(pixels.gray, _TILE_PX, _TILES)
-        return np.array([quality_of_pixels(tiles), *_worst_place(tiles)], np.float32)
+        # What compression does to a flat drawing, ringing round its lines, makes it flat no more.
+        quality = float("nan") if is_drawn(pixels) else quality_of_pixels(tiles)
+        return np.array([quality, *_worst_place(tiles)], np.float32)
 
     def score(self, view: View) -> float | None:
         table = view.facts.luma_table

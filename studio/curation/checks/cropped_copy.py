@@ -12,7 +12,13 @@ from studio.curation.checks.sketch import SIDE_PX, Sketch, unit
 
 MIN_AREA = 0.55  # of the whole; smaller parts are details, which one may well want beside it
 _AREAS = np.linspace(MIN_AREA, 1, 16)
+_STRIDE = 4  # sizes that are tried first: most candidates are none, and this shows it
+_HOPEFUL = 0.5  # correlation at a size that is only nearly right
 _FINE, _COARSE = 1.0, 3.0  # px of blur: what lies between is the drawing, without light and noise
+
+
+_Found = tuple[float, tuple[int, int, int, int]]
+"""Correlation and box: left, top, width, height in pixels of the whole's gray."""
 
 
 class Place(NamedTuple):
@@ -30,12 +36,12 @@ class Place(NamedTuple):
 
 
 def place_in(part: Sketch, whole: Sketch) -> Place | None:
-    """The best place of ``part`` in ``whole``; None where its shape fits nowhere."""
-    places = [_placed(part, whole, area) for area in _AREAS]
-    found = [place for place in places if place]
-    if not found:
+    """The best place of ``part`` in ``whole``; None where it fits nowhere."""
+    first, others = _AREAS[::_STRIDE], np.delete(_AREAS, slice(None, None, _STRIDE))
+    found = _all_placed(part, whole, first)
+    if not found or max(found)[0] < _HOPEFUL:
         return None
-    correlation, box = max(found)
+    correlation, box = max(found + _all_placed(part, whole, others))
     left, top, width, height = box
     correlation = min(correlation, _drawing(part, whole, box), _colours(part, whole, box))
     rows, columns = whole.gray.shape
@@ -43,10 +49,13 @@ def place_in(part: Sketch, whole: Sketch) -> Place | None:
     return Place(correlation, shares[2] * shares[3], shares)
 
 
-def _placed(
-    part: Sketch, whole: Sketch, area: float
-) -> tuple[float, tuple[int, int, int, int]] | None:
-    """Correlation and box (left, top, width, height; px of the whole's gray) at one size."""
+def _all_placed(part: Sketch, whole: Sketch, areas: NDArray[np.float64]) -> list[_Found]:
+    places = [_placed(part, whole, float(area)) for area in areas]
+    return [place for place in places if place]
+
+
+def _placed(part: Sketch, whole: Sketch, area: float) -> _Found | None:
+    """The best place at one size."""
     rows, columns = whole.gray.shape
     aspect = part.gray.shape[1] / part.gray.shape[0]
     width = round(np.sqrt(area * rows * columns * aspect))

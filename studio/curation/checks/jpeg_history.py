@@ -33,9 +33,12 @@ _STANDARD = np.array(
 _PLACES = np.array([(u, v) for u in range(5) for v in range(5) if 0 < u + v < 5])
 _BASE = _STANDARD[_PLACES[:, 0], _PLACES[:, 1]]
 _LARGEST = 400  # coefficients beyond are rare
+_LARGEST_STEP = 255  # that a table can hold: what should be larger is cut off
 _STEPS = np.arange(4, 161)
 _MIN_COUNT = 12  # coefficients that are not nought, for a step to be told
 _MIN_PERIODICITY = 0.8  # mean cosine of the coefficients over their step; 0 for any other picture
+# A few shapes on flat ground have few different blocks, whose coefficients repeat as well.
+_VARIED_LEVELS, _MIN_VARIED_BLOCKS = 6, 48
 _MIN_PLACES = 4
 _AGREEMENT = 0.25
 _MIN_AGREEING = 0.6
@@ -43,7 +46,9 @@ _MIN_AGREEING = 0.6
 
 def quality_of_table(luma_table: Sequence[int]) -> float:
     """Quality 1 to 100 on the Independent JPEG Group's scale; a foreign table's nearest."""
-    return _quality(float(np.mean(np.array(luma_table) / _STANDARD.ravel())))
+    steps = np.array(luma_table)
+    in_range = steps < _LARGEST_STEP if (steps < _LARGEST_STEP).any() else steps > 0
+    return _quality(float(np.mean(steps[in_range] / _STANDARD.ravel()[in_range])))
 
 
 def quality_of_pixels(tiles: Sequence[Tile]) -> float:
@@ -51,8 +56,10 @@ def quality_of_pixels(tiles: Sequence[Tile]) -> float:
     if not tiles:
         return float("nan")
     left, top = (grid_offset(tiles, axis) for axis in (1, 0))
-    histograms = _histograms(np.concatenate([_blocks(tile, left, top) for tile in tiles]))
-    steps = _quantisation_steps(histograms)
+    blocks = np.concatenate([_blocks(tile, left, top) for tile in tiles])
+    if (np.ptp(blocks, axis=(1, 2)) > _VARIED_LEVELS).sum() < _MIN_VARIED_BLOCKS:
+        return float("nan")
+    steps = _quantisation_steps(_histograms(blocks))
     scales = steps / _BASE
     known = scales[np.isfinite(scales)]
     if len(known) < _MIN_PLACES:
@@ -77,7 +84,7 @@ def grid_profile(tiles: Sequence[Tile], axis: int) -> NDArray[np.float64]:
         excess = np.clip(steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2, -12, 12).mean(axis=0)
         # The step between columns i + 1 and i + 2 of the tile: a block may begin at the latter.
         places = (start + 2 + np.arange(len(excess))) % 8
-        profile += np.bincount(places, excess, 8) / np.bincount(places, minlength=8)
+        profile += np.bincount(places, excess, 8) / np.maximum(np.bincount(places, minlength=8), 1)
     return profile / max(1, len(tiles))
 
 

@@ -7,6 +7,7 @@ in `studio.curation.material`; here they become findings.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,62 +53,71 @@ class Material(SetCheck):
         values = np.stack([view.measurements[self.name] for view in seen])
         judgement = judged(values)
         scores = {v.name: float(s) for v, s in zip(seen, judgement.strangeness, strict=True)}
-        strangers = judgement.strangers
-        if judgement.evidence < self.min_evidence or not strangers.any():
+        strangers = judgement.strangers(self.min_evidence)
+        if not strangers.any():
             return SetFindings({}, scores=scores)
-        apart = differences(values, strangers, shipped())
-        return SetFindings(
-            self._of_pictures(seen, judgement, apart),
-            (self._of_set(seen, judgement, apart),),
-            scores,
-        )
+        told = _Told(seen, judgement, strangers, differences(values, strangers, shipped()))
+        return SetFindings(self._of_pictures(told), (self._of_set(told),), scores)
 
-    def _of_pictures(
-        self, seen: Sequence[View], judgement: Judgement, apart: list[str]
-    ) -> dict[str, Finding]:
-        small = judgement.strangers.mean() <= _SMALL_SHARE
-        most = GROUPS[judgement.majority].words
+    def _of_pictures(self, told: _Told) -> dict[str, Finding]:
+        most = GROUPS[told.judgement.majority].words
         found = {}
-        for index in np.flatnonzero(judgement.strangers):
-            own = GROUPS[judgement.groups[index]].one
-            message = f"looks like {own} among {most}"
-            if apart:
-                message += f": {' and '.join(apart[:2])}"
-            found[seen[index].name] = self.finding(
-                "block" if small else "warn",
-                judgement.strangeness[index],
+        for index in np.flatnonzero(told.strangers):
+            group = told.judgement.groups[index]
+            message = f"looks like {GROUPS[group].one} among {most}"
+            if told.apart:
+                message += f": {' and '.join(told.apart[:2])}"
+            found[told.seen[index].name] = self.finding(
+                "block" if told.are_few else "warn",
+                told.judgement.strangeness[index],
                 LIMIT,
                 message,
-                material=judgement.groups[index],
+                material=group,
             )
         return found
 
-    def _of_set(self, seen: Sequence[View], judgement: Judgement, apart: list[str]) -> Finding:
-        strangers = judgement.strangers
-        few, most = int(strangers.sum()), int((~strangers).sum())
-        kind = judgement.minority
-        what = f"{most} {GROUPS[judgement.majority].words} and {few} {GROUPS[kind].words}"
-        message = f"this set is of two materials: {what}; "
-        if apart:
-            message += f"the {few} show {', '.join(apart)}; "
-        small = few / len(seen) <= _SMALL_SHARE
+    def _of_set(self, told: _Told) -> Finding:
+        few, most = int(told.strangers.sum()), int((~told.strangers).sum())
+        ours, theirs = GROUPS[told.judgement.majority].words, GROUPS[told.minority].words
+        message = f"this set is of two materials: {most} {ours} and {few} {theirs}; "
+        if told.apart:
+            message += f"the {few} show {', '.join(told.apart)}; "
         message += (
             "they are left out: mixed, an adapter reproduces neither"
-            if small
+            if told.are_few
             else "an adapter learns neither: train them apart, or drop one group"
         )
         return self.finding(
-            "warn" if small else "block",
-            judgement.evidence,
+            "warn" if told.are_few else "block",
+            told.judgement.evidence[told.minority],
             self.min_evidence,
             message,
-            majority=_names(seen, ~strangers),
-            minority=_names(seen, strangers),
-            majority_material=GROUPS[judgement.majority].words,
-            minority_material=GROUPS[kind].words,
-            differs_by=apart,
+            majority=told.names(~told.strangers),
+            minority=told.names(told.strangers),
+            majority_material=ours,
+            minority_material=theirs,
+            differs_by=told.apart,
         )
 
 
-def _names(seen: Sequence[View], where: NDArray[np.bool_]) -> list[str]:
-    return [view.name for view, chosen in zip(seen, where, strict=True) if chosen]
+@dataclass(frozen=True)
+class _Told:
+    """A judgement that speaks of strangers, with what is said of them."""
+
+    seen: Sequence[View]
+    judgement: Judgement
+    strangers: NDArray[np.bool_]
+    apart: list[str]
+
+    @property
+    def are_few(self) -> bool:
+        return bool(self.strangers.mean() <= _SMALL_SHARE)
+
+    @property
+    def minority(self) -> str:
+        """The group of most strangers."""
+        groups = [self.judgement.groups[index] for index in np.flatnonzero(self.strangers)]
+        return max(sorted(set(groups)), key=groups.count)
+
+    def names(self, where: NDArray[np.bool_]) -> list[str]:
+        return [view.name for view, chosen in zip(self.seen, where, strict=True) if chosen]

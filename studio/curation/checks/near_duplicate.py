@@ -8,6 +8,7 @@ each candidate is verified pixel by pixel, in colour.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from studio.curation.checks.candidates import likely_copies
 from studio.curation.checks.check import SetCheck, SetFindings
@@ -29,8 +30,8 @@ class NearDuplicate(SetCheck):
     """Score: correlation with the picture that is most alike, after a hash distance within the limit.
 
     The larger picture stays, at equal size the first by name, a pinned one before both; the others
-    are blocked and name it as their twin. A set's pinned pictures are compared too: no two that are
-    alike may come to stand on the two sides of a split.
+    are blocked and name it as their twin. One that is only like a blocked one is remarked on, and
+    pinned ones are compared too: no two that are alike may stand on the two sides of a split.
     """
 
     name = "near_duplicate"
@@ -48,16 +49,15 @@ class NearDuplicate(SetCheck):
         repeated: dict[str, Finding] = {}
         for index, earlier in sorted(likely_copies(sketches, self.max_distance).items()):
             view = ranked[index]
-            standing = [
-                i
-                for i in earlier
-                if (ranked[i].name not in repeated or ranked[i].pinned)
-                and ranked[i].digest != view.digest
-            ]
-            found = [self._repeats(view, sketches[index], ranked[i], sketches[i]) for i in standing]
-            best = max((f for f in found if f), key=lambda f: f.score, default=None)
-            if best:
-                repeated[view.name] = best
+            twins = [i for i in earlier if ranked[i].digest != view.digest]
+            fallen = {i for i in twins if ranked[i].name in repeated and not ranked[i].pinned}
+            for group in ([i for i in twins if i not in fallen], sorted(fallen)):
+                found = [
+                    self._repeats(view, sketches[index], ranked[i], sketches[i]) for i in group
+                ]
+                best = max((f for f in found if f), key=lambda f: f.score, default=None)
+                if best and view.name not in repeated:
+                    repeated[view.name] = best if group[0] not in fallen else _remark(best)
         return SetFindings(repeated, scores={n: f.score for n, f in repeated.items()})
 
     def _repeats(self, view: View, own: Sketch, other: View, twin: Sketch) -> Finding | None:
@@ -89,6 +89,11 @@ class NearDuplicate(SetCheck):
         return self.finding(
             "block", place.correlation, _CROPPED, message, twin=other.name, way=way, crop=crop
         )
+
+
+def _remark(finding: Finding) -> Finding:
+    """Of a picture whose twin is left out already, so that it may stay."""
+    return replace(finding, severity="info", message=f"{finding.message}, which is left out")
 
 
 def correlation_of(first: Sketch, second: Sketch, *, mirrored: bool) -> float:

@@ -27,7 +27,7 @@ def _parts() -> list[tuple[float, float, float, float]]:
     Those of about 60 and 80% of the area in all places, and the whole height or width as when a
     photograph is made square.
     """
-    shapes = [(0.78, 0.78, 4, 4), (0.89, 0.89, 3, 3), (0.7, 1.0, 4, 1), (1.0, 0.7, 1, 4)]
+    shapes = [(0.78, 0.78, 5, 5), (0.89, 0.89, 3, 3), (0.7, 1.0, 4, 1), (1.0, 0.7, 1, 4)]
     return [
         (float(x), float(y), width, height)
         for width, height, across, down in shapes

@@ -15,35 +15,31 @@ class Group:
         materials: names of the classifier.
         words: for "5 ...".
         one: for "looks like ...".
+        doubt: by how much evidence for the group is divided: above 1 where pictures of other groups
+            are often taken for it.
     """
 
     materials: tuple[str, ...]
     words: str
     one: str
+    doubt: float = 1.0
 
+
+_CAMERA = ("digital_clean", "digital_noisy", "digital_processed")
+_FILM = ("film_fine", "film_standard", "film_pushed", "film_bw")
 
 GROUPS: Mapping[str, Group] = MappingProxyType(
     {
         # Cameras differ more from each other than fine film from a camera: all of them are one group.
-        "digital": Group(
-            ("digital_clean", "digital_noisy", "digital_processed"),
-            "digital photographs",
-            "a digital photograph",
-        ),
-        "film": Group(
-            ("film_fine", "film_standard", "film_pushed", "film_bw"),
-            "photographs on film",
-            "a photograph on film",
-        ),
+        "digital": Group(_CAMERA, "digital photographs", "a digital photograph", doubt=1.3),
+        "film": Group(_FILM, "pictures on film", "a picture on film"),
         "overlay_grain": Group(
-            ("overlay_grain",),
-            "pictures with grain laid over them",
-            "a picture with grain laid over it",
+            ("overlay_grain",), "pictures with grain laid over them", "a picture with grain laid on"
         ),
         "compressed": Group(
             ("jpeg_low", "webp_low"), "heavily compressed pictures", "a heavily compressed picture"
         ),
-        "upscaled": Group(("upscaled",), "enlarged pictures", "an enlarged picture"),
+        "upscaled": Group(("upscaled",), "enlarged pictures", "an enlarged picture", doubt=1.5),
         "over_smoothed": Group(
             ("over_smoothed",), "smoothed or denoised pictures", "a smoothed or denoised picture"
         ),
@@ -51,3 +47,7 @@ GROUPS: Mapping[str, Group] = MappingProxyType(
         "halftone": Group(("halftone",), "scans of printed pages", "a scan of a printed page"),
     }
 )
+
+# Fine film has so little grain that single pictures of it pass for digital: the more of it a set
+# holds, the more evidence that some of it is digital.
+DOUBT_IN_FINE_FILM = 1.2

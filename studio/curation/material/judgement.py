@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
 
 from studio.curation.material.classifier import Classifier, shipped
-from studio.curation.material.groups import GROUPS
+from studio.curation.material.groups import DOUBT_IN_FINE_FILM, GROUPS
 from studio.curation.material.mixture import Floats, Mixture, fitted
 
 FEWEST_PICTURES = 8
 LIMIT = 0.5  # of strangeness
 
-_DISTANCE_WEIGHT = 0.15
+_DISTANCE_WEIGHT = 0.1
 _NEUTRAL = 2.0  # a strangeness of one half
 _DEGREES = 8.0  # of freedom of a t-distribution: pictures stray more than a normal one allows
 _KNOWN_PICTURES = 10.0  # how many of a set outweigh what was taught about where a material stands
 _LEAST_WEIGHT = 1e-3
+_LEAST_FOREIGN_WEIGHT = 0.02
 
 
 @dataclass(frozen=True)
@@ -36,25 +37,22 @@ class Judgement:
         strangeness: (pictures,), 0 to 1: how unlike the majority's material each picture is.
         groups: (pictures,), the most probable group of each picture in this set.
         majority: the group of most pictures.
-        evidence: logarithm of how many times likelier the set is as a mixture than as one material.
+        evidence: of each other group, the logarithm of how many times likelier the set is with some
+            of it than without any, divided by our doubt.
     """
 
     strangeness: Floats
     groups: tuple[str, ...]
     majority: str
-    evidence: float
+    evidence: dict[str, float]
 
-    @property
-    def strangers(self) -> NDArray[np.bool_]:
-        """(pictures,): those that are of another group and strange enough to be named."""
-        foreign = np.array([group != self.majority for group in self.groups])
-        return np.asarray(foreign & (self.strangeness >= LIMIT))
+    def strangers(self, min_evidence: float) -> NDArray[np.bool_]:
+        """(pictures,): those strange enough, and of a group that the set as a whole speaks for.
 
-    @property
-    def minority(self) -> str:
-        """The group of most strangers; empty where there are none."""
-        named = [g for g, strange in zip(self.groups, self.strangers, strict=True) if strange]
-        return max(sorted(set(named)), key=named.count, default="")
+        One picture may look like anything; five that look alike are no chance.
+        """
+        present = [self.evidence.get(group, -np.inf) >= min_evidence for group in self.groups]
+        return np.asarray(np.array(present) & (self.strangeness >= LIMIT))
 
 
 def judged(values: NDArray[np.float32], classifier: Classifier | None = None) -> Judgement:
@@ -74,16 +72,28 @@ def judged(values: NDArray[np.float32], classifier: Classifier | None = None) ->
     majority = max(shares, key=lambda name: float(shares[name].sum()))
     own = members[majority]
     others = [i for i in range(len(classifier.materials)) if i not in own]
-    odds = logsumexp(likelihoods[:, others], axis=1) - _inside(likelihoods, mixture, own)
+    weights = np.log(mixture.weights[others] + _LEAST_FOREIGN_WEIGHT)
+    odds = logsumexp(likelihoods[:, others] + weights, axis=1) - _inside(likelihoods, mixture, own)
     distance = _distance(classifier, values, mixture, own)
-    single = max(_inside(likelihoods, mixture, index).sum() for index in members.values())
+    alone = fitted(likelihoods[:, own]).log_likelihood
+    evidence = {
+        name: (fitted(likelihoods[:, [*own, *index]]).log_likelihood - alone)
+        / _doubt(name, classifier, mixture)
+        for name, index in members.items()
+        if name != majority
+    }
     names, table = list(shares), np.stack(list(shares.values()))
     return Judgement(
         strangeness=expit(odds + _DISTANCE_WEIGHT * distance - _NEUTRAL),
         groups=tuple(names[i] for i in table.argmax(axis=0)),
         majority=majority,
-        evidence=float(mixture.log_likelihood - single),
+        evidence=evidence,
     )
+
+
+def _doubt(name: str, classifier: Classifier, mixture: Mixture) -> float:
+    fine = float(mixture.weights[classifier.materials.index("film_fine")])
+    return GROUPS[name].doubt + (DOUBT_IN_FINE_FILM * fine if name == "digital" else 0)
 
 
 def _inside(likelihoods: Floats, mixture: Mixture, index: list[int]) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import uniform_filter  # type: ignore[attr-defined]
 
 from studio.curation.manifest import Finding
 

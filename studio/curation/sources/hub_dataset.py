@@ -105,9 +105,11 @@ class HubDataset(Source):
 
     def _unreadable(self, error: Exception) -> DatasetError:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
+        advice = "try again with a network, or give a folder"
+        if isinstance(error, ValueError):  # another split or subset was asked for than there is
+            advice = "write it as hf:owner/name/subset@revision:split"
         return DatasetError(
-            f"{self.title} cannot be had from the Hugging Face hub ({reason}); try again with a "
-            "network, or give a folder"
+            f"{self.title} cannot be had from the Hugging Face hub ({reason}); {advice}"
         )
 
 

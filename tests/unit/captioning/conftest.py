@@ -11,12 +11,17 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    BartTokenizer,
     BlipConfig,
     BlipForConditionalGeneration,
     BlipProcessor,
+    Florence2Config,
+    Florence2ForConditionalGeneration,
+    Florence2Processor,
     PreTrainedTokenizerFast,
 )
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 WORDS = ["a", "cat", "dog", "house", "red", "blue", "on", "the", "hill", "small"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]"]
@@ -47,6 +52,7 @@ def tiny_blip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "intermediate_size": 16,
         "num_hidden_layers": 1,
         "num_attention_heads": 2,
+        "initializer_range": 1.0,  # large enough that different pictures get different words
     }
     ids = {
         "bos_token_id": tokenizer.convert_tokens_to_ids("[DEC]"),
@@ -71,6 +77,49 @@ def tiny_blip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         BlipForConditionalGeneration(config).save_pretrained(folder)
     images = BlipImageProcessorPil(size={"height": SIDE_PX, "width": SIDE_PX})
     BlipProcessor(images, tokenizer).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_florence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `Florence2ForConditionalGeneration` saves it, which must be asked for a caption."""
+    folder = tmp_path_factory.mktemp("captioners") / "tiny-florence"
+    marks = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "<image>"]
+    letters = [chr(code) for code in range(33, 127)]
+    pieces = [*marks, *(f"Ġ{word}" for word in WORDS), *letters, "Ġ"]
+    tokenizer = BartTokenizer(
+        vocab={piece: index for index, piece in enumerate(pieces)},
+        merges=[],
+        extra_special_tokens={"image_token": "<image>"},
+    )
+    text = {
+        "model_type": "bart",
+        "vocab_size": len(tokenizer),
+        "d_model": 16,
+        "max_position_embeddings": 200,
+        **{f"{part}_layers": 1 for part in ("encoder", "decoder")},
+        **{f"{part}_attention_heads": 2 for part in ("encoder", "decoder")},
+        **{f"{part}_ffn_dim": 16 for part in ("encoder", "decoder")},
+    }
+    vision = {
+        "embed_dim": [8, 8, 8, 16],
+        "num_heads": [1, 1, 1, 2],
+        "num_groups": [1, 1, 1, 2],
+        "depths": [1, 1, 1, 1],
+        "window_size": 4,
+        "projection_dim": 16,
+        "max_position_embeddings": 8,
+        "max_temporal_embeddings": 4,
+    }
+    config = Florence2Config(
+        text_config=text, vision_config=vision, image_token_id=tokenizer.image_token_id
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        Florence2ForConditionalGeneration(config).save_pretrained(folder)
+    images = CLIPImageProcessorPil(size={"height": 64, "width": 64}, do_center_crop=False)
+    images.image_seq_length = 5  # of 2 x 2 places and their mean
+    Florence2Processor(images, tokenizer).save_pretrained(folder)
     return folder
 
 

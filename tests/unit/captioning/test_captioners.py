@@ -28,9 +28,16 @@ def test_a_describer_writes_words_and_always_the_same(tiny_blip, images):
     texts = first.captions(images)
     assert len(texts) == len(images)
     assert set(" ".join(texts).split()) <= WORDS
-    assert any(texts)
+    assert texts[0] != texts[1]
     assert second.captions(images) == texts
     assert (first.name, len(first.digest)) == ("tiny-blip", 64)
+
+
+def test_a_describer_that_must_be_asked(tiny_florence, images):
+    """Its words are of no sense; but the question, of another length than none, fits its weights."""
+    texts = captioner_for(tiny_florence).captions(images)
+    assert all(texts)
+    assert "<" not in "".join(texts), "marks are no part of a caption"
 
 
 def test_weights_that_are_missing_are_not_made_up(tiny_blip, tmp_path, images):

@@ -136,6 +136,8 @@ def test_set_size(folder, curate_folder):
     assert of_set(curate_folder(folder, advised_pictures=7))["set_size"].severity == "warn"
     assert of_set(curate_folder(folder, min_pictures=7))["set_size"].severity == "block"
     assert of_set(curate_folder(folder, min_pictures=6, advised_pictures=6)) == {}
+    found = of_set(curate_folder(folder, ample_pictures=7))["set_size"]
+    assert (found.severity, found.threshold) == ("info", 7)
 
 
 def test_exact_duplicates_keep_the_first_by_name(folder, curate_folder):

@@ -115,23 +115,34 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes], pixels: bytes = b
 def tiff(entries: list[tuple[int, int, int, int]], following: int = 0) -> bytes:
     """A little-endian TIFF of one directory; entries are tag, type, count, value or offset."""
     directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
-    return struct.pack("<2sHIH", b"II", 42, 8, len(entries)) + directory + struct.pack("<I", following)
+    return (
+        struct.pack("<2sHIH", b"II", 42, 8, len(entries)) + directory + struct.pack("<I", following)
+    )
 
 
 def bombs() -> Files:
     for width, height in ((10_001, 10_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)):
         yield f"bomb {width}.png", png(width, height)
     yield "bomb.gif", b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + b";"
-    yield "bomb.bmp", b"BM" + struct.pack("<IIIIiiHHIIIIII", 0, 0, 54, 40, 40_000, 40_000, 1, 24, *[0] * 6)
+    yield (
+        "bomb.bmp",
+        b"BM" + struct.pack("<IIIIiiHHIIIIII", 0, 0, 54, 40, 40_000, 40_000, 1, 24, *[0] * 6),
+    )
     size = [(256, 4, 1, 50_000), (257, 4, 1, 50_000), (258, 3, 1, 8), (262, 3, 1, 1)]
     yield "bomb.tif", tiff([*size, (273, 4, 1, 8), (279, 4, 1, 2**31)])
     yield "tile bomb.tif", tiff([*size, (322, 4, 1, 2**30), (323, 4, 1, 2**30), (324, 4, 1, 8)])
     yield "count bomb.tif", tiff([(256, 4, 2**31, 8), (257, 4, 2**31, 8)])
     yield "circle.tif", tiff([(256, 4, 1, 9), (257, 4, 1, 9)], following=8)
     canvas = (16_382).to_bytes(3, "little") * 2
-    yield "bomb.webp", b"RIFF" + struct.pack("<I4s4sI", 22, b"WEBP", b"VP8X", 10) + bytes(4) + canvas
+    yield (
+        "bomb.webp",
+        b"RIFF" + struct.pack("<I4s4sI", 22, b"WEBP", b"VP8X", 10) + bytes(4) + canvas,
+    )
     frame = b"\xff\xc0\0\x0b\x08\xff\xdc\xff\xdc\x01\x01\x11\0"
-    yield "bomb.jpg", b"\xff\xd8" + frame + b"\xff\xda\0\x08\x01\x01\0\0\x3f\0" + bytes(9) + b"\xff\xd9"
+    yield (
+        "bomb.jpg",
+        b"\xff\xd8" + frame + b"\xff\xda\0\x08\x01\x01\0\0\x3f\0" + bytes(9) + b"\xff\xd9",
+    )
     text = b"Comment\0\0" + zlib.compress(bytes(70_000_000), 9)
     yield "text bomb.png", png(8, 8, (b"zTXt", text), pixels=bytes(16))
     profile = b"icc\0\0" + zlib.compress(bytes(20_000_000), 9)
@@ -181,10 +192,10 @@ def _app1(content: bytes) -> bytes:
 
 
 NAMES = (
-    "日本語の猫", "кошка", "γάτα", "قطة", "חתול", "बिल्ली", "แมว", "고양이", "🦊🎨", "e\u0301tude", "Ünïcödé",
-    "a\nnew line", "a\ttab", "'quotes\"", "<script>alert(1)<", "-rf", "%s %d", "{0.name}", "$HOME",
-    "back\\slash", "a;b|c&d", "#comment", "trailing blank ", "dots...", "CON", "\u202egnp", "a\x1b[31mred",
-    "x" * 251, "\U0001f98a" * 62, "[red]markup[", "~", "=1+1",
+    "日本語の猫", "кошка", "γάτα", "قطة", "חתול", "बिल्ली", "แมว", "고양이", "🦊🎨", "e\u0301tude",
+    "Ünïcödé", "a\nnew line", "a\ttab", "'quotes\"", "<script>alert(1)<", "-rf", "%s %d", "{0.name}",
+    "$HOME", "back\\slash", "a;b|c&d", "#comment", "trailing blank ", "dots...", "CON", "\u202egnp",
+    "a\x1b[31mred", "x" * 251, "\U0001f98a" * 62, "[red]markup[", "~", "=1+1",
 )  # fmt: skip
 
 
@@ -249,7 +260,9 @@ def test_more_than_300_inputs(made):
 
 def test_broken_ones_are_unreadable_with_a_reason(made, curated):
     found = {p.name: p for p in curated.pictures}
-    read = [n for n in made["broken"] if not any(f.check == "unreadable" for f in found[n].findings)]
+    read = [
+        n for n in made["broken"] if not any(f.check == "unreadable" for f in found[n].findings)
+    ]
     assert read == []
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -75,19 +74,6 @@ def test_the_result_does_not_depend_on_the_order_of_the_file_system(mixed, curat
     assert curated.digest == expected.digest
 
 
-def test_the_result_does_not_depend_on_the_number_of_threads(mixed):
-    settings = DatasetSettings(source=str(mixed))
-    found = scan(mixed)
-    captions, _ = read_captions(found)
-
-    def views(workers: int) -> list[str]:
-        checks = checks_for(settings, 64).all
-        seen = look(found, captions, checks, 64, set(), workers=workers)
-        return [repr((v, {n: m.tolist() for n, m in v.measurements.items()})) for v in seen]
-
-    assert views(1) == views(8)
-
-
 def test_what_is_kept_of_a_picture_is_small(folder, scene):
     scene(20, (900, 300)).save(folder / "large.png")
     settings = DatasetSettings(source=str(folder))
@@ -97,22 +83,6 @@ def test_what_is_kept_of_a_picture_is_small(folder, scene):
     large = next(v for v in views if v.name == "large.png")
     assert (large.width_px, large.height_px) == (900, 300)
     assert sum(m.nbytes for m in large.measurements.values()) < 20_000
-
-
-def test_an_interrupted_curation_ends_at_once(folder, scene):
-    for seed in range(60):
-        scene(seed).save(folder / f"more {seed}.png")
-    calls = []
-    threads = threading.active_count()
-
-    def interrupt(done: int, total: int) -> None:
-        calls.append(done)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        curate(DatasetSettings(source=str(folder)), 64, progress=interrupt)
-    assert calls == [1]
-    assert threading.active_count() == threads
 
 
 def test_progress_counts_every_picture(mixed):

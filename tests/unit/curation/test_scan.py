@@ -35,12 +35,49 @@ def test_captions_and_metadata_are_sorted_out(tmp_path):
     assert found.metadata == ["metadata.jsonl", "sub/metadata.csv"]
 
 
-def test_a_loop_of_links_ends(tmp_path):
+def test_a_loop_of_links_ends_and_is_said(tmp_path):
     touch(tmp_path, "a.png", "sub/b.png")
     (tmp_path / "sub" / "up").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "sub" / "self").symlink_to(tmp_path / "sub", target_is_directory=True)
+    found = scan(tmp_path)
+    assert found.pictures == ["a.png", "sub/b.png"]
+    assert [(f.severity, f.evidence["folder"]) for f in found.findings] == [
+        ("info", "sub/self"),
+        ("info", "sub/up"),
+    ]
+
+
+def test_what_is_called_like_a_picture_and_is_no_file_is_said(tmp_path):
+    touch(tmp_path, "a.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device.PNG").symlink_to("/dev/null")
     (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere.png")
-    assert scan(tmp_path).pictures == ["a.png", "sub/b.png"]
+    (tmp_path / "circle.png").symlink_to(tmp_path / "circle.png")
+    found = scan(tmp_path)
+    assert found.pictures == ["a.png"]
+    assert [f.message for f in found.findings] == [
+        "circle.png is left out: it is a link to itself; put the picture itself there",
+        "dangling.png is left out: it is a link to a file that is not there; "
+        "put the picture itself there",
+        "device.PNG is left out: it is a device, no file; put the picture itself there",
+        "pipe.png is left out: it is a named pipe, no file; put the picture itself there",
+    ]
+
+
+def test_folders_nested_deeper_than_python_calls(tmp_path):
+    depth, folder = 1200, tmp_path
+    for _ in range(depth):
+        folder /= "d"
+        folder.mkdir()
+    touch(folder, "a.png")
+    try:
+        assert scan(tmp_path).pictures == ["d/" * depth + "a.png"]
+    finally:  # pytest's own cleaning up calls itself for each
+        (folder / "a.png").unlink()
+        for _ in range(depth):
+            folder.rmdir()
+            folder = folder.parent
 
 
 def test_linked_folders_and_files_are_followed(tmp_path):
@@ -62,7 +99,7 @@ def test_a_name_that_is_no_utf8_is_left_out_and_said(tmp_path):
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")).write_bytes(b"x")
     found = scan(tmp_path)
     assert found.pictures == ["a.png"]
-    assert "rename it" in found.findings[0].message
+    assert r"caf\xe9.png is left out" in found.findings[0].message
     found.findings[0].message.encode("utf-8")
 
 

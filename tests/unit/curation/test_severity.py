@@ -64,8 +64,9 @@ def test_what_is_found_in_reading_is_weighed_too(folder, curate_folder):
     assert [p.name for p in weighed.dropped] == ["ant.png"]
 
 
-def test_a_set_mended_by_dropping_need_not_be_stopped():
-    apart = Finding("material", "warn", 0.9, 0.5, "two materials")
+@pytest.mark.parametrize("by_itself", ["warn", "block"])
+def test_a_set_mended_by_dropping_need_not_be_stopped(by_itself):
+    apart = Finding("material", by_itself, 0.9, 0.5, "two materials")
     rulings = Rulings({"material": "block"})
     (mended,) = rulings.weighed_of_set("material", [apart], dropped_any=True)
     (stopped,) = rulings.weighed_of_set("material", [apart], dropped_any=False)

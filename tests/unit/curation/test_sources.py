@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import shutil
@@ -20,10 +21,12 @@ from typing import Any
 import datasets
 import pyarrow as pa
 import pytest
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, Value
 from huggingface_hub import HfApi
+from PIL import Image as PillowImage
 from pyarrow import ipc, parquet
 
+from studio.curation.captions import captions_of
 from studio.curation.manifest import CuratedSet
 from studio.curation.pipeline import curate
 from studio.curation.scan import scan
@@ -32,6 +35,7 @@ from studio.curation.sources import limits
 from studio.curation.sources.folder import as_folder
 from studio.curation.sources.given import absolute, shards, title
 from studio.errors import DatasetError
+from studio.examples.masks import MaskSource, read_from, require_masks
 from studio.recipe import load_recipe, starter_recipe
 
 CAPTIONS = {"ant": "a red ant", "bee": "eine Biene, grün", "cow": "", "dog": "a dog"}
@@ -72,6 +76,12 @@ def seen() -> dict[str, CuratedSet]:
 def files_of(folder: Path) -> list[tuple[str, Path]]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return [(path.relative_to(folder).as_posix(), path) for path in files]
+
+
+def times(folder: Path) -> list[tuple[str, int]]:
+    """When each file was last written, the cache's left out."""
+    files = files_of(folder)
+    return [(n, path.stat().st_mtime_ns) for n, path in files if not n.startswith("cache/")]
 
 
 def zipped(folder: Path, to: Path) -> Path:
@@ -166,25 +176,42 @@ KINDS: dict[str, Callable[[Path, Path], Path]] = {
 
 
 def look(source: object, **fields: Any) -> CuratedSet:
-    return curate(DatasetSettings(source=str(source), **fields), 64, advised_pictures=1)
+    return curate(
+        DatasetSettings(source=str(source), **fields), 64, processes=0, advised_pictures=1
+    )
 
 
 def told(curated: CuratedSet) -> list[tuple[str, str]]:
     return sorted((p.digest, p.caption) for p in curated.pictures)
 
 
+def contents(folder: Path) -> list[tuple[str, str]]:
+    """Digests and captions of what would be looked at."""
+    found = scan(folder)
+    captions, _ = captions_of(found, DatasetSettings(source=str(folder)))
+    return sorted(
+        (hashlib.sha256((folder / name).read_bytes()).hexdigest(), captions[name].text)
+        for name in found.pictures
+    )
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_is_the_folder_it_came_from(captioned, expected, tmp_path, kind, monkeypatch):
+def test_every_kind_holds_what_its_folder_holds(captioned, tmp_path, kind, monkeypatch):
     source = KINDS[kind](captioned, tmp_path / kind)
-    before = [(name, path.stat().st_mtime_ns) for name, path in files_of(tmp_path)]
-    curated = look(source)
-    assert told(curated) == told(expected)
-    assert curated.digest == expected.digest
-    assert curated.title == str(source)
-    after = [entry for entry in files_of(tmp_path) if not entry[0].startswith("cache/")]
-    assert [(name, path.stat().st_mtime_ns) for name, path in after] == before
+    before = times(tmp_path)
+    unpacked = as_folder(str(source))
+    assert contents(unpacked) == contents(captioned)
+    assert times(tmp_path) == before
     monkeypatch.setattr("studio.curation.sources.folder._unpack", None)
-    assert as_folder(str(source)) == curated.source, "what was unpacked once is found again"
+    assert as_folder(str(source)) == unpacked, "what was unpacked once is found again"
+
+
+@pytest.mark.parametrize("kind", ["set.zip", "saved"])
+def test_the_curated_set_is_that_of_the_folder(captioned, expected, tmp_path, kind):
+    curated = look(KINDS[kind](captioned, tmp_path / kind))
+    assert curated.digest == expected.digest
+    assert told(curated) == told(expected)
+    assert curated.title == str(tmp_path / kind)
 
 
 def test_the_names_are_those_of_the_folder(captioned, tmp_path):
@@ -245,7 +272,7 @@ KILLED = """
 """
 
 
-def test_a_kill_half_way_leaves_nothing_that_is_used(captioned, expected, tmp_path, cache):
+def test_a_kill_half_way_leaves_nothing_that_is_used(captioned, tmp_path, cache):
     source = zipped(captioned, tmp_path / "set.zip")
     code = textwrap.dedent(KILLED).format(source=str(source))
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
@@ -254,7 +281,7 @@ def test_a_kill_half_way_leaves_nothing_that_is_used(captioned, expected, tmp_pa
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert [path for path in cache.iterdir() if not path.name.startswith(".")] == []
-    assert told(look(source)) == told(expected)
+    assert contents(as_folder(str(source))) == contents(captioned)
     assert len([path for path in cache.iterdir() if path.is_dir()]) == 1, "the rest is swept up"
 
 
@@ -626,6 +653,8 @@ def hub(captioned: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         state.loaded.append((arguments, options))
         if not state.online:
             raise ConnectionError("no network")
+        if options["split"] == "tset":
+            raise ValueError('Unknown split "tset". Should be one of\n["train"].')
         return as_dataset(captioned)
 
     monkeypatch.setattr(HfApi, "dataset_info", dataset_info)
@@ -633,9 +662,9 @@ def hub(captioned: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return state
 
 
-def test_a_dataset_on_the_hub(hub, expected):
-    curated = look("hf:owner/name/subset@v1:train[:50%]")
-    assert told(curated) == told(expected)
+def test_a_dataset_on_the_hub(hub, captioned):
+    unpacked = as_folder("hf:owner/name/subset@v1:train[:50%]")
+    assert contents(unpacked) == contents(captioned)
     assert hub.loaded == [
         (
             ("hf://datasets/owner/name", "subset"),
@@ -658,6 +687,10 @@ def test_without_a_network_the_hub_is_one_line(hub, refused):
     hub.online = False
     refused("hf:owner/name", "hf:owner/name cannot be had", "no network", "give a folder")
     refused(f"hf:owner/name@{'3' * 40}", "cannot be had")
+
+
+def test_a_split_that_the_dataset_has_not(hub, refused):
+    refused("hf:owner/name:tset", 'one of ["train"]', "@revision:split")
 
 
 def test_the_librarys_own_offline_mode_is_one_line(refused, monkeypatch):
@@ -720,6 +753,24 @@ def test_recipes_know_every_kind(tmp_path, captioned, monkeypatch):
     monkeypatch.chdir("/")
     source = load_recipe(tmp_path / "r.yaml").dataset.source
     assert source == str(tmp_path / "part-{000..001}.tar")
+
+
+def test_masks_go_with_an_archive(captioned, tmp_path):
+    source = zipped(captioned, tmp_path / "a.zip")
+    white = PillowImage.new("L", (96, 96), 255)
+    for name in scan(captioned).pictures:
+        mask = tmp_path / "masks" / name
+        mask.parent.mkdir(parents=True, exist_ok=True)
+        white.save(mask)
+    masks = {"mask": "folder", "mask_folder": str(tmp_path / "masks")}
+    settings = DatasetSettings(source=str(source), **masks)
+    curated = curate(settings, 64, processes=0)
+    require_masks(curated, settings)
+    path = curated.path_of(curated.kept[0])
+    assert MaskSource(read_from(curated, settings)).mask(path, (96, 96)) is not None
+    (tmp_path / "masks" / "ant.png").unlink()
+    with pytest.raises(DatasetError, match=r"no mask for ant\.png"):
+        require_masks(curated, settings)
 
 
 def test_neither_pyarrow_nor_torch_is_imported_for_folders_and_archives(captioned, tmp_path):

@@ -105,6 +105,12 @@ def test_masks_are_looked_for_as_pictures_are(recipe_file: Any, tmp_path: Path) 
     assert (dataset.source, dataset.mask_folder) == ("nowhere", str(tmp_path / "masks"))
 
 
+def test_captions_are_looked_for_as_pictures_are(recipe_file: Any, tmp_path: Path) -> None:
+    (tmp_path / "captions").mkdir()
+    text = "name: x\ndataset: {source: p, caption_folder: captions}\ntrainer: {kind: lora}\n"
+    assert load_recipe(recipe_file(text)).dataset.caption_folder == str(tmp_path / "captions")
+
+
 def test_an_override_of_the_pictures_is_looked_for_here(
     recipe_file: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

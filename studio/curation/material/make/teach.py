@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
-from scipy.stats import norm
+from scipy.special import ndtri
 from sklearn.neural_network import MLPClassifier
 
 from studio.curation.material.classifier import Classifier, Floats
@@ -25,7 +25,7 @@ def taught(examples: Examples, seed: int = 0) -> Classifier:
     labels = np.array([materials.index(m) for m in examples.materials])
     knots = _knots(examples.features)
     columns = zip(examples.features.T, knots.T, strict=True)
-    scores = np.stack([np.interp(v, k, norm.ppf(_QUANTILES)) for v, k in columns], axis=1)
+    scores = np.stack([np.interp(v, k, ndtri(_QUANTILES)) for v, k in columns], axis=1)
     networks = [_network(scores, labels, seed + i) for i in range(_NETWORKS)]
     axes = _axes(scores, labels)
     means, covariances = _stands(scores @ axes, labels)
@@ -33,7 +33,7 @@ def taught(examples: Examples, seed: int = 0) -> Classifier:
         features=examples.names,
         materials=materials,
         knots=knots,
-        normal=norm.ppf(_QUANTILES),
+        normal=ndtri(_QUANTILES),
         hidden=np.stack([n.coefs_[0] for n in networks]),
         hidden_bias=np.stack([n.intercepts_[0] for n in networks]),
         output=np.stack([n.coefs_[1] for n in networks]),

@@ -131,7 +131,9 @@ def test_style_words_beside_a_trigger_are_warned_of():
 
 
 def test_a_subjects_class_is_a_remark():
-    captions = [f"zorp mascot {verb}, {c} background" for verb, c in zip(SUBJECTS, "abcde", strict=True)]
+    captions = [
+        f"zorp mascot {verb}, {c} background" for verb, c in zip(SUBJECTS, "abcde", strict=True)
+    ]
     (finding,) = named(*captions, trigger="zorp")
     assert finding.severity == "info"
     assert finding.evidence["phrases"] == ["mascot"]
