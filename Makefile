@@ -25,8 +25,7 @@ demo: setup  ## curate, train a LoRA on the shipped base, export, verify, draw: 
 	$(BIN)/studio demo
 
 test: setup lint  ## everything CI runs
-	$(BIN)/python -m pytest -q -n 2 --dist loadscope tests/architecture tests/contract tests/unit
-	$(BIN)/python -m pytest -q tests/e2e
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/e2e tests/contract tests/architecture tests/unit
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -38,7 +38,14 @@ def what_to_do(curated: CuratedSet) -> list[str]:
     of_set = _of("block", curated.findings) + sorted(
         _of("warn", curated.findings), key=lambda f: f.check not in _FIRST
     )
-    return [f.message for f in of_set] + [_sentence(g) for g in groups(curated.kept, "warn")]
+    of_pictures = [_of_group(group) for group in groups(curated.kept, "warn")]
+    return [sentence(text) for text in (*(f.message for f in of_set), *of_pictures)]
+
+
+def sentence(text: str) -> str:
+    """With a capital in front, unless it begins with a file's name."""
+    first = text.partition(" ")[0].rstrip(",:;")
+    return text[:1].upper() + text[1:] if first.isalpha() else text
 
 
 def _of(severity: str, findings: Iterable[Finding]) -> list[Finding]:
@@ -57,6 +64,6 @@ def groups(pictures: Iterable[Picture], severity: Severity) -> list[Group]:
     return sorted(found, key=lambda g: (-len(g.names), g.check))
 
 
-def _sentence(group: Group) -> str:
+def _of_group(group: Group) -> str:
     count = f", {len(group.names)} pictures, e.g." if len(group.names) > 1 else ":"
     return f"{group.title}{count} {group.names[0]} {group.example.message}"

@@ -19,7 +19,7 @@ class CurationSettings(Section):
     min_side_px: int | None = Field(None, ge=1)
     """Block pictures whose shorter side is below this many pixels. Empty: half the resolution."""
 
-    near_duplicate_distance: int = Field(6, ge=0, le=32)
+    near_duplicate_distance: int = Field(8, ge=0, le=32)
     """Hash distance (of 64 bits) up to which two pictures are compared as near duplicates; 0 means
     equal hashes."""
 
@@ -135,10 +135,10 @@ class DatasetSettings(Section):
     """The pictures to learn from."""
 
     source: str
-    """The pictures: a folder, or a .zip, .tar (WebDataset shards too: ``a-{000..003}.tar``), .parquet or
-    .arrow file, a saved dataset, or ``hf:owner/name`` on the Hugging Face hub. Captions come from .txt
-    files beside them, metadata.jsonl or metadata.csv, or the file names; of tables see
-    ``caption_column``."""
+    """Folder with the pictures, an archive or table of them, or hf:owner/name. Archives are .zip and
+    .tar (WebDataset shards too: ``a-{000..003}.tar``), tables .parquet, .arrow and what ``save_to_disk``
+    wrote; they are unpacked once into the user's cache. Captions come from .txt files beside the
+    pictures, metadata.jsonl or metadata.csv, or the file names; of tables see ``caption_column``."""
 
     caption_column: str = ""
     """Column of a table that holds the captions; ``none``: no captions. Empty: text, caption, prompt or

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from studio.recipe.schema import Recipe
 
 NAMES_SHOWN = 5
-_PLACES: Mapping[str, bool | set[str]] = {"name": True, "dataset": {"source", "caption_folder", "mask_folder"}}
+_PLACES: Mapping[str, bool | set[str]] = {
+    "name": True,
+    "dataset": {"source", "caption_folder", "mask_folder"},
+}
 
 
 class LockedPicture(Section):

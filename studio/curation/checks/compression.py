@@ -78,4 +78,6 @@ def _blockiness(tile: Tile, column: int) -> float:
     """How much larger steps at the blocks' borders are than the others, as a ratio."""
     steps: NDArray[np.int16] = np.abs(np.diff(tile.gray.astype(np.int16), axis=1))
     at_border = (tile.left + 1 + np.arange(steps.shape[1])) % 8 == column
+    if not at_border.any():
+        return 0.0
     return float(steps[:, at_border].mean() / (steps[:, ~at_border].mean() + 1))

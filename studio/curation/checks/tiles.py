@@ -25,10 +25,10 @@ def detailed_tiles(gray: NDArray[np.uint8], side_px: int, count: int) -> list[Ti
     Args:
         gray: (height, width), levels 0 to 255.
         side_px: of a square. A picture narrower than that gives squares of its shorter side,
-            rounded down to a multiple of 8.
+            rounded down to a multiple of 8; one below 16 px gives none.
     """
     side = min(side_px, min(gray.shape) // 8 * 8)
-    if side == 0:
+    if side < 16:
         return []
     rows, columns = (length // side for length in gray.shape)
     lines = gray[: rows * side : _LINE_STEP, : columns * side].astype(np.int16)

@@ -18,7 +18,7 @@ from studio.curation.material.classifier import Classifier, shipped
 from studio.curation.material.groups import DOUBT_IN_FINE_FILM, GROUPS
 from studio.curation.material.mixture import Floats, Mixture, fitted
 
-FEWEST_PICTURES = 8
+FEWEST_PICTURES = 12  # fewer are too few to call some of them strangers
 LIMIT = 0.5  # of strangeness
 
 _DISTANCE_WEIGHT = 0.1

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from studio import atomic
-from studio.curation.advice import what_to_do
+from studio.curation.advice import sentence, what_to_do
 from studio.curation.manifest import CuratedSet, Finding, Picture, Severity
 from studio.curation.report import spread
 from studio.curation.report.cards import card, decision, state
@@ -97,5 +97,5 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"printable": printable, "decision": decision}
+    environment.filters |= {"printable": printable, "decision": decision, "sentence": sentence}
     return environment.get_template("report.html")

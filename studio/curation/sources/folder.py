@@ -11,11 +11,11 @@ from pathlib import Path
 from filelock import FileLock
 
 from studio import atomic
-from studio.bases.digests import cache_folder
 from studio.curation.settings import DatasetSettings
 from studio.curation.sources.kinds import recognised
 from studio.curation.sources.source import Source
 from studio.curation.sources.unpacking import Progress, Unpacking
+from studio.user_cache import cache_folder
 
 # Goes up with every change of what is written, so that an earlier studio's folder is not taken for it.
 _UNPACKED_SINCE = 1

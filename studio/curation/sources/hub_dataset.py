@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from studio import atomic
-from studio.bases.digests import cache_folder
 from studio.curation.sources.given import hub_name
 from studio.curation.sources.saved_dataset import TRAIN, unpack_dataset
 from studio.curation.sources.source import Source
 from studio.curation.sources.unpacking import Unpacking
 from studio.errors import DatasetError
+from studio.user_cache import cache_folder
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TIMEOUT_SECONDS = 20

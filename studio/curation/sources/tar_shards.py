@@ -6,7 +6,7 @@ import gzip
 import io
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -46,9 +46,9 @@ class TarShards(Source):
         tally = Tally(self.title, sum(sizes))
         done = 0
         for path, size in zip(self.paths, sizes, strict=True):
-            _Shard(path, into, tally, folder=f"{_stem(path)}/" if len(sizes) > 1 else "").unpack(
-                lambda read, before=done: into.progress((before + read) // _MIB, sum(sizes) // _MIB)
-            )
+            folder = f"{_stem(path)}/" if len(sizes) > 1 else ""
+            for read in _Shard(path, into, tally, folder).unpack():
+                into.progress((done + read) // _MIB, sum(sizes) // _MIB)
             done += size
 
 
@@ -60,15 +60,15 @@ class _Shard:
         self._path, self._into, self._tally, self._folder = path, into, tally, folder
         self._sidecars = Sidecars()
 
-    def unpack(self, told: Callable[[int], None]) -> None:
-        """Write its pictures and captions; ``told`` hears how many of its bytes are read."""
+    def unpack(self) -> Iterator[int]:
+        """Write its pictures and captions; yields how many of its bytes are read so far."""
         with self._path.open("rb") as packed:
             guarded = _Guarded(_plain(packed))
             try:
                 with tarfile.open(fileobj=guarded, mode="r:", encoding="utf-8") as archive:
                     for member in archive:
                         self._take(archive, member)
-                        told(packed.tell())
+                        yield packed.tell()
                     self._require_end(archive, guarded)
             except _DAMAGE as error:
                 if isinstance(error, OSError) and error.errno is not None:
@@ -105,7 +105,7 @@ class _Shard:
             self._into.add(name, chunks)
             self._sidecars.saw(name)
 
-    def _require_end(self, archive: tarfile.TarFile, file: IO[bytes]) -> None:
+    def _require_end(self, archive: tarfile.TarFile, file: _Guarded) -> None:
         """The reader takes a spoiled header for the end: what follows would be lost unseen."""
         file.seek(archive.offset)
         if file.read(tarfile.BLOCKSIZE).strip(tarfile.NUL):
@@ -143,7 +143,7 @@ def _plain(packed: BinaryIO) -> BinaryIO | gzip.GzipFile:
     return gzip.GzipFile(fileobj=packed) if is_packed else packed
 
 
-def _chunks(content: IO[bytes]) -> Iterator[bytes]:
+def _chunks(content: IO[bytes] | _Guarded) -> Iterator[bytes]:
     while chunk := content.read(CHUNK_BYTES):
         yield chunk
 

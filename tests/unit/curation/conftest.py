@@ -73,7 +73,9 @@ def curate_folder() -> Callable[..., CuratedSet]:
     """`curate` with the limits given by keyword."""
 
     def call(source: Path, **limits: object) -> CuratedSet:
-        curation = CurationSettings.model_validate({"advised_pictures": 1, "ample_pictures": 1, **limits})
+        curation = CurationSettings.model_validate(
+            {"advised_pictures": 1, "ample_pictures": 1, **limits}
+        )
         settings = DatasetSettings(source=str(source), curation=curation)
         return curate(settings, RESOLUTION_PX, reader=ReadsAll())
 

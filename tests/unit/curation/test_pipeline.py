@@ -46,7 +46,7 @@ def mixed(folder, scene) -> Path:
 def test_a_bad_picture_never_raises(mixed, curate_folder):
     curated = curate_folder(mixed)
     assert {p.name: [f.check for f in p.findings] for p in curated.dropped} == {
-        "black.png": ["blank"],
+        "black.png": ["blank", "low_information", "exposure"],
         "empty.png": ["unreadable"],
         "grün 猫.png": ["exact_duplicate"],
         "letter.jpg": ["unreadable"],

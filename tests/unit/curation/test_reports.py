@@ -40,7 +40,7 @@ def test_the_summary_opens_with_the_verdict_then_says_what_to_do(many_bad, curat
     assert lines[1].startswith("48 found, 7 kept, 41 dropped in ")
     assert lines[3] == "What to do"
     assert lines[4].startswith("1. 7 pictures are few")
-    assert any("too small: small.png" in line for line in lines)
+    assert any("Too small: small.png" in line for line in lines)
     assert any(line.split()[:4] == ["dropped", "too", "small", "40"] for line in lines)
     assert any(line.split() == ["dropped", "unreadable", "1", "broken.png"] for line in lines)
     assert lines[-1].strip() == "studio curate pictures --html report.html"
@@ -64,8 +64,8 @@ def test_however_much_is_wrong_it_fits_one_screen(width, tmp_path):
 def test_two_materials_are_the_first_thing_to_mend(tmp_path):
     of_set = (warning("set_size", "few"), warning("material", "two materials"))
     curated = CuratedSet(tmp_path, (picture("a.png", warning("blur")),), of_set)
-    assert curated.to_do == ["two materials", "few", "blur: a.png is not good"]
-    assert curated.summary.splitlines()[1] == "1. two materials"
+    assert curated.to_do == ["Two materials", "Few", "Blur: a.png is not good"]
+    assert curated.summary.splitlines()[1] == "1. Two materials"
 
 
 def test_names_are_not_read_as_markup(folder, scene, curate_folder):

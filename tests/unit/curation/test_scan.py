@@ -66,18 +66,17 @@ def test_what_is_called_like_a_picture_and_is_no_file_is_said(tmp_path):
 
 
 def test_folders_nested_deeper_than_python_calls(tmp_path):
-    depth, folder = 1200, tmp_path
-    for _ in range(depth):
-        folder /= "d"
-        folder.mkdir()
-    touch(folder, "a.png")
+    depth = 1010
+    folders = [f"{tmp_path}{'/d' * level}" for level in range(1, depth + 1)]
+    for folder in folders:
+        os.mkdir(folder)  # noqa: PTH102 - paths as long as these are slow to take apart
+    touch(Path(folders[-1]), "a.png")
     try:
         assert scan(tmp_path).pictures == ["d/" * depth + "a.png"]
     finally:  # pytest's own cleaning up calls itself for each
-        (folder / "a.png").unlink()
-        for _ in range(depth):
-            folder.rmdir()
-            folder = folder.parent
+        Path(folders[-1], "a.png").unlink()
+        for folder in reversed(folders):
+            os.rmdir(folder)  # noqa: PTH106
 
 
 def test_linked_folders_and_files_are_followed(tmp_path):

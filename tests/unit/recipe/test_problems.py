@@ -98,7 +98,8 @@ def test_all_problems_are_told_at_once() -> None:
     assert set(caught.value.problems) == {
         'dataset.resolutoin: unknown key; did you mean "resolution"?',
         "dataset.resolution: 100 is not a multiple of 8; nearest are 96 and 104",
-        "dataset.source: missing; needed: folder with the pictures",
+        "dataset.source: missing; needed: folder with the pictures, an archive or table of "
+        "them, or hf:owner/name",
         'name: "a/b" cannot name a folder; use up to 80 letters, digits, "-", "_" and ".", '
         "beginning and ending with a letter or digit",
         "optimizer.learning_rate: -1 is not greater than 0",

@@ -33,7 +33,8 @@ def halftone(picture: Picture, rng: np.random.Generator) -> Picture:
     planes = [np.full(fine.shape[:2], channel, np.float32) for channel in paper]
     for ink, coverage in inks.items():
         angle = np.deg2rad(_ANGLES_DEGREES[ink] + tilt)
-        dots = _screened(coverage, period_px, angle, rng.uniform(0, 2 * np.pi, 2))
+        phases = (rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi))
+        dots = _screened(coverage, period_px, angle, phases)
         planes = [
             plane * (1 - dots * (1 - reflected))
             for plane, reflected in zip(planes, _INKS_RGB[ink], strict=True)
@@ -52,13 +53,15 @@ def _separated(values: Values, *, gray: bool) -> dict[int, Values]:
     return {ink: (colour - black) / left for ink, colour in enumerate(colours)} | {_BLACK: black}
 
 
-def _screened(coverage: Values, period_px: float, angle: float, phase: Values) -> Values:
+def _screened(
+    coverage: Values, period_px: float, angle: float, phases: tuple[float, float]
+) -> Values:
     """Dots, 0 or 1 with soft rims, as large as the coverage asks: a threshold made of waves."""
     height, width = coverage.shape
     step = 2 * np.pi / period_px
     along, across = step * np.cos(angle), step * np.sin(angle)
-    wave = _wave(height, width, along, across, phase[0])
-    wave += _wave(height, width, -across, along, phase[1])
+    wave = _wave(height, width, along, across, phases[0])
+    wave += _wave(height, width, -across, along, phases[1])
     return np.clip((coverage - wave / 4 - 0.5) * 8 + 0.5, 0, 1)
 
 
