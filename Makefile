@@ -8,7 +8,7 @@ ICONS  := fluent-emoji-flat@1.2.6 fluent-emoji-high-contrast@1.2.6 emojione@1.2.
           noto-v1@1.2.5 fxemoji@1.2.2 streamline-emojis@1.2.4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint pocket pocket-report results curation-pays bench-curation clean
+.PHONY: help setup demo test lint pocket pocket-report results curation-pays bench-curation mixed-sets material clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,15 @@ curation-pays: setup  ## in docs/results.md, what curating a set is worth to its
 bench-curation: setup  ## how fast curation is beside cleanvision, and how much memory it takes: about an hour
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/curation_speed.py
+
+mixed-sets: setup build/photographs  ## in docs/results.md, how well two materials in one set are told apart: about 25 minutes
+	$(BIN)/python benchmarks/mixed_sets.py build/photographs/held_out --write
+
+material: setup build/photographs  ## teach the classifier of materials anew: about half an hour
+	$(BIN)/python -m studio.curation.material.make build/photographs/training
+
+build/photographs:
+	$(BIN)/python benchmarks/photographs.py $@
 
 clean:  ## remove .venv, caches and build output; runs/ stays
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

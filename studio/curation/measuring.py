@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from studio.curation.checks.check import Check
-from studio.curation.decode import Decoded, PictureFile, UnreadableError, opened
+from studio.curation.decode import Decoded, UnreadableError, opened
 from studio.curation.file_facts import FileFacts
 from studio.curation.file_stamp import FileStamp
 from studio.curation.view import Measurement, Pixels
@@ -16,10 +16,15 @@ from studio.curation.view import Measurement, Pixels
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of a file before its pixels are decoded. ``digest`` is of its bytes."""
+    """What is known of a file before its pixels are decoded.
+
+    Attributes:
+        digest: SHA-256 of its bytes.
+        memory_bytes: what decoding and measuring it will take at most, about.
+    """
 
     digest: str
-    megapixels: float
+    memory_bytes: int
 
 
 Ask = Callable[[Header], Sequence[str] | None]
@@ -86,28 +91,12 @@ class Measuring:
             RuntimeError: a check failed on the picture, which is the check's fault.
         """
         try:
-            with opened(path) as picture:
-                return self._look_into(picture, ask, path)
+            seen, wanted, decoded = _decoded(path, ask)
+            if decoded is None:
+                return seen
+            return replace(seen, measurements=self._measured(decoded, wanted, path))
         except UnreadableError as error:
             return Seen(error.digest, unreadable=str(error))
-
-    def _look_into(self, picture: PictureFile, ask: Ask, path: Path) -> Seen:
-        wanted = ask(Header(picture.digest, picture.megapixels))
-        if wanted is None:
-            return Seen(picture.digest, stamp=picture.lasting_stamp)
-        try:
-            decoded = picture.decode()
-        except UnreadableError as error:
-            return Seen(error.digest, unreadable=str(error), stamp=picture.lasting_stamp)
-        return Seen(
-            decoded.digest,
-            decoded.image.width,
-            decoded.image.height,
-            decoded.frames,
-            decoded.facts,
-            measurements=self._measured(decoded, wanted, path),
-            stamp=picture.lasting_stamp,
-        )
 
     def _measured(
         self, decoded: Decoded, wanted: Sequence[str], path: Path
@@ -124,3 +113,24 @@ class Measuring:
                     what = f"the check {check.name} failed on {path}: {error!r}"
                     raise RuntimeError(what) from error
         return measured
+
+
+def _decoded(path: Path, ask: Ask) -> tuple[Seen, Sequence[str], Decoded | None]:
+    """What is seen without measuring, what is to be measured, and the picture where that is asked.
+
+    A function of its own, so that what the decoder holds is gone before the checks take memory.
+    """
+    with opened(path) as picture:
+        seen = Seen(picture.digest, stamp=picture.lasting_stamp)
+        wanted = ask(Header(picture.digest, picture.memory_bytes))
+        if wanted is None:
+            return seen, (), None
+        try:
+            decoded = picture.decode()
+        except UnreadableError as error:
+            return replace(seen, digest=error.digest, unreadable=str(error)), (), None
+    width_px, height_px = decoded.image.size
+    seen = replace(
+        seen, width_px=width_px, height_px=height_px, frames=decoded.frames, facts=decoded.facts
+    )
+    return seen, wanted, decoded

@@ -16,8 +16,8 @@ from studio.curation.worker_process import CannotStartError, WorkerDiedError, Wo
 
 # Each takes some 80 MB before its first picture.
 MAX_PROCESSES = 8
-# A picture takes some 10 bytes a pixel while it is looked at: this many, a gigabyte.
-MAX_MEGAPIXELS_AT_ONCE = 100.0
+# For the pictures at hand: four of 24 megapixels, or one of 100.
+MAX_PICTURE_BYTES = 1 << 30
 
 
 def available_cores() -> int:
@@ -28,16 +28,16 @@ def available_cores() -> int:
 
 
 class Room:
-    """So many megapixels at once; who wants more waits until others are done."""
+    """So many bytes at once; who wants more waits until others are done."""
 
-    def __init__(self, megapixels: float) -> None:
-        self._total = self._free = megapixels
+    def __init__(self, total_bytes: int) -> None:
+        self._total = self._free = total_bytes
         self._changed = threading.Condition()
 
     @contextmanager
-    def taken(self, megapixels: float) -> Iterator[None]:
+    def taken(self, count: int) -> Iterator[None]:
         """One larger than the room has it for itself."""
-        share = min(megapixels, self._total)
+        share = min(count, self._total)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= share)
             self._free -= share
@@ -58,7 +58,7 @@ class WorkerPool:
     def __init__(self, measuring: Measuring, processes: int) -> None:
         self._measuring = _pickled(measuring)
         self._threads = ThreadPoolExecutor(processes, "curation")
-        self._room = Room(MAX_MEGAPIXELS_AT_ONCE)
+        self._room = Room(MAX_PICTURE_BYTES)
         self._idle: LifoQueue[WorkerProcess | None] = LifoQueue()
         self._alive: set[WorkerProcess] = set()
         self._stopped = False
@@ -99,7 +99,7 @@ class WorkerPool:
                 def ask_within_room(header: Header) -> Sequence[str] | None:
                     wanted = ask(header)
                     if wanted is not None:
-                        held.enter_context(self._room.taken(header.megapixels))
+                        held.enter_context(self._room.taken(header.memory_bytes))
                     return wanted
 
                 return worker.look_at(path, ask_within_room)

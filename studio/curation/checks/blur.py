@@ -83,7 +83,7 @@ def edge_width_px(gray: NDArray[np.float32]) -> float:
         gray: (height, width), levels 0 to 255.
     """
     fine, coarse = _gradient(gray, _FINE), _gradient(gray, _COARSE)
-    steepest = coarse >= max(np.quantile(coarse, 1 - _EDGE_SHARE), 1e-3)
+    steepest = coarse >= max(float(np.quantile(coarse, 1 - _EDGE_SHARE)), 1e-3)
     if not steepest.any():
         return float("nan")
     ratio = float(np.quantile(fine[steepest] / coarse[steepest], _SHARPER_QUARTER)) ** 2

@@ -54,7 +54,7 @@ class Compression(PictureCheck):
             f"{'its blocks and smears would be learned' if blocked else 'fine texture is lost'}; "
             "look for the original"
         )
-        middle = view.measurements[self.name][1:]
+        middle = view.measurements[self.name][1:].tolist()
         return self.finding(
             "block" if blocked else "warn",
             quality,

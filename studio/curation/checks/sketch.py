@@ -129,4 +129,5 @@ def _hashed_parts(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _squeezed(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(32, 32)."""
-    return cv2.resize(gray, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = cv2.resize(gray, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32)

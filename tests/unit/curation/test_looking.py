@@ -229,19 +229,19 @@ def test_without_a_cache_ctrl_c_says_that_nothing_is_kept(folder, monkeypatch):
 
 
 def test_room_is_never_overfilled_and_one_too_large_fits_alone():
-    room, inside, most = Room(10), [0.0], [0.0]
-    lock = threading.Lock()
+    room, lock = Room(10), threading.Lock()
+    inside, most = [0], [0]
 
-    def use(megapixels: float) -> None:
-        with room.taken(megapixels):
+    def use(count: int) -> None:
+        with room.taken(count):
             with lock:
-                inside[0] += min(megapixels, 10)
+                inside[0] += min(count, 10)
                 most[0] = max(most[0], inside[0])
             time.sleep(0.001)
             with lock:
-                inside[0] -= min(megapixels, 10)
+                inside[0] -= min(count, 10)
 
-    threads = [threading.Thread(target=use, args=(size,)) for size in (4, 4, 4, 25, 1, 9, 10, 3)]
+    threads = [threading.Thread(target=use, args=(count,)) for count in (4, 4, 4, 25, 1, 9, 10, 3)]
     for thread in threads:
         thread.start()
     for thread in threads:

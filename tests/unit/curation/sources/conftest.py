@@ -205,8 +205,14 @@ def entries() -> Callable[..., Path]:
 
 
 @pytest.fixture
-def picture(folder: Path) -> bytes:
-    return (folder / "ant.png").read_bytes()
+def six(folder: Path) -> list[bytes]:
+    """The bytes of six good pictures."""
+    return [path.read_bytes() for _, path in files_of(folder)]
+
+
+@pytest.fixture
+def picture(six: list[bytes]) -> bytes:
+    return six[0]
 
 
 @pytest.fixture

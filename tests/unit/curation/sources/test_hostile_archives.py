@@ -7,6 +7,7 @@ import shutil
 import stat
 import tarfile
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,8 +19,8 @@ from studio.curation.sources.folder import as_folder
 @pytest.mark.parametrize(
     "name", ["../evil.png", "/tmp/evil.png", "a/../../evil.png", "..\\evil.png", "C:\\evil.png"]
 )
-def test_names_that_lead_outside(tmp_path, picture, refused, name, ending, entries):
-    source = entries(tmp_path / f"a{ending}", ("ant.png", picture), (name, picture))
+def test_names_that_lead_outside(picture, refused, name, ending, entries):
+    source = entries(Path(f"a{ending}"), ("ant.png", picture), (name, picture))
     refused(source, "outside its folder", name)
 
 
@@ -49,8 +50,8 @@ def test_two_files_of_one_name(tmp_path, picture, refused, ending, entries):
 
 @pytest.mark.parametrize("ending", [".zip", ".tar"])
 @pytest.mark.parametrize("name", ["x" * 300 + ".png", "a.png/b.png"])
-def test_names_that_no_file_can_have(tmp_path, picture, refused, name, ending, entries):
-    source = entries(tmp_path / f"a{ending}", ("a.png", picture), (name, picture))
+def test_names_that_no_file_can_have(picture, refused, name, ending, entries):
+    source = entries(Path(f"a{ending}"), ("a.png", picture), (name, picture))
     refused(source, "cannot be unpacked", "rename it")
 
 

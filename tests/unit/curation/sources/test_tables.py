@@ -11,8 +11,8 @@ from studio.curation.scan import scan
 from studio.curation.sources.folder import as_folder
 
 
-def test_a_table_keeps_the_bytes_and_names_every_row(tmp_path, folder, look):
-    first, second = (path.read_bytes() for _, path in files_of(folder)[:2])
+def test_a_table_keeps_the_bytes_and_names_every_row(tmp_path, six, look):
+    first, second, *_ = six
     table = {
         "image": [
             {"bytes": first, "path": "../../evil.png"},
@@ -34,16 +34,15 @@ def test_a_table_keeps_the_bytes_and_names_every_row(tmp_path, folder, look):
     assert (read["evil.png"], read["evil-000001.png"]) == (first, second)
 
 
-def test_pictures_in_a_column_of_bytes_and_classes_for_captions(tmp_path, folder, look, contents):
-    contents = [path.read_bytes() for _, path in files_of(folder)]
+def test_pictures_in_a_column_of_bytes_and_classes_for_captions(tmp_path, six, look):
     features = Features(
         {"id": Value("int64"), "jpg": Value("binary"), "label": ClassLabel(names=["cat", "dog"])}
     )
-    columns = {"id": list(range(6)), "jpg": contents, "label": [0, 1, 0, 1, 0, 1]}
+    columns = {"id": list(range(6)), "jpg": six, "label": [0, 1, 0, 1, 0, 1]}
     Dataset.from_dict(columns, features=features).to_parquet(tmp_path / "a.parquet")
     curated = look(tmp_path / "a.parquet", caption_column="label")
     assert [p.caption for p in curated.pictures] == ["cat", "dog"] * 3
-    assert [curated.path_of(p).read_bytes() for p in curated.pictures] == contents
+    assert [curated.path_of(p).read_bytes() for p in curated.pictures] == six
 
 
 @pytest.mark.parametrize(
