@@ -127,6 +127,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--keep", type=Path, help=".npz to keep the features in, and take them from"
     )
+    parser.add_argument("--write", action="store_true", help="into docs/results.md")
     return parser.parse_args()
 
 
