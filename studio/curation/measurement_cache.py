@@ -59,7 +59,7 @@ class MeasurementCache:
         with self._reading() as connection:
             row = connection and tables.select_seen(connection, digest, self._measuring)
             return row.seen if row else None
-        return None
+        return None  # type: ignore[unreachable]  # a broken cache ends the block above early
 
     def remember(self, path: Path, seen: Seen) -> None:
         """Keep what is true of the content whenever it is looked at; nothing else."""

@@ -117,8 +117,9 @@ class WorkerPool:
             if dead is not None:
                 self._alive.discard(dead)
                 dead.stop()
+            # Another thread may have stopped the pool meanwhile, which mypy cannot know.
             if self._stopped:
-                started.stop()
+                started.stop()  # type: ignore[unreachable]
         return started
 
 

@@ -62,7 +62,7 @@ class Material(SetCheck):
     def _of_pictures(self, told: _Told) -> dict[str, Finding]:
         most = GROUPS[told.judgement.majority].words
         found = {}
-        for index in np.flatnonzero(told.strangers):
+        for index in map(int, np.flatnonzero(told.strangers)):
             group = told.judgement.groups[index]
             message = f"looks like {GROUPS[group].one} among {most}"
             if told.apart:

@@ -122,10 +122,11 @@ def _by_structure(whole: NDArray[np.uint8], brightness: Floats, side: int) -> ND
     if seen.sum() < _FEWEST_BLOCKS:
         seen = np.ones_like(seen)
     order = np.argsort(np.where(seen, structure, np.inf), axis=None, kind="stable")
-    return order[: int(seen.sum())]
+    return np.asarray(order[: int(seen.sum())])
 
 
 def _evenly(index: NDArray[np.intp]) -> NDArray[np.intp]:
     if index.size <= _MOST_BLOCKS:
         return index
-    return index[np.linspace(0, index.size - 1, _MOST_BLOCKS).round().astype(int)]
+    chosen = np.linspace(0, index.size - 1, _MOST_BLOCKS).round().astype(np.intp)
+    return np.asarray(index[chosen])

@@ -23,8 +23,8 @@ def texture(plane: Plane) -> dict[str, float]:
     luma = cv2.transform(blocks.strip, _TO_LUMA)
     found = {}
     for radius, softened in ((1, luma), (2, blurred(luma, 0.7))):
-        for name, share in enumerate(_patterns(blocks.inner(softened, extra_px=radius), radius)):
-            found[f"pattern_{radius}_{name}"] = float(np.log(share + _TINY_SHARE))
+        for code, share in enumerate(_patterns(blocks.inner(softened, extra_px=radius), radius)):
+            found[f"pattern_{radius}_{code}"] = float(np.log(share + _TINY_SHARE))
     for name, share in _together(blocks.inner(luma, extra_px=1)).items():
         found[f"together_{name}"] = float(np.log(share + _TINY_SHARE))
     return {**found, **_spread(plane)}
