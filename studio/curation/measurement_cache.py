@@ -56,10 +56,10 @@ class MeasurementCache:
 
     def recall(self, digest: str) -> Seen | None:
         """What is known of a content, possibly without some of the measurements."""
+        row = None
         with self._reading() as connection:
             row = connection and tables.select_seen(connection, digest, self._measuring)
-            return row.seen if row else None
-        return None  # type: ignore[unreachable]  # a broken cache ends the block above early
+        return row.seen if row else None
 
     def remember(self, path: Path, seen: Seen) -> None:
         """Keep what is true of the content whenever it is looked at; nothing else."""

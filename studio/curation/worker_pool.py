@@ -61,7 +61,7 @@ class WorkerPool:
         self._room = Room(MAX_PICTURE_BYTES)
         self._idle: LifoQueue[WorkerProcess | None] = LifoQueue()
         self._alive: set[WorkerProcess] = set()
-        self._stopped = False
+        self._stopped = threading.Event()
         self._lock = threading.Lock()
         for _ in range(processes):
             self._idle.put(None)
@@ -73,7 +73,7 @@ class WorkerPool:
         # Ctrl-C must wait neither for the thousands of pictures in line nor for those at hand.
         self._threads.shutdown(wait=False, cancel_futures=True)
         with self._lock:
-            self._stopped = True
+            self._stopped.set()
             for worker in self._alive:
                 worker.stop()
         self._threads.shutdown()
@@ -109,7 +109,7 @@ class WorkerPool:
             self._idle.put(worker)
 
     def _in_place_of(self, dead: WorkerProcess | None) -> WorkerProcess:
-        if self._stopped:
+        if self._stopped.is_set():
             raise CannotStartError("the pool was stopped")
         started = WorkerProcess(self._measuring)
         with self._lock:
@@ -117,9 +117,8 @@ class WorkerPool:
             if dead is not None:
                 self._alive.discard(dead)
                 dead.stop()
-            # Another thread may have stopped the pool meanwhile, which mypy cannot know.
-            if self._stopped:
-                started.stop()  # type: ignore[unreachable]
+            if self._stopped.is_set():
+                started.stop()
         return started
 
 
