@@ -45,33 +45,33 @@ def look(
     """
     paths = [scan.source / name for name in scan.pictures]
     measuring = Measuring.by(checks, resolution_px)
-    seen: dict[Path, Seen] = {}
+    seen: dict[int, Seen] = {}
     with measurement_cache(measuring) as cache, _without_warnings():
         try:
             with closing(_seen(paths, measuring, cache, processes)) as all_seen:
-                for path, found in all_seen:
-                    seen[path] = found
+                for place, found in all_seen:
+                    seen[place] = found
                     if progress:
                         progress(len(seen), len(paths))
         except KeyboardInterrupt as error:
             raise Interrupted(_how_far(len(seen), len(paths), kept=cache.keeps)) from error
     return [
-        _view(name, seen[path], captions[name], pinned=name in pinned)
-        for name, path in zip(scan.pictures, paths, strict=True)
+        _view(name, seen[place], captions[name], pinned=name in pinned)
+        for place, name in enumerate(scan.pictures)
     ]
 
 
 def _seen(
     paths: Sequence[Path], measuring: Measuring, cache: MeasurementCache, processes: int | None
-) -> Generator[tuple[Path, Seen]]:
-    """Every path with what was known of it, then every other with what is found now."""
-    changed = []
-    for path in paths:
+) -> Generator[tuple[int, Seen]]:
+    """Every path, by its place, with what was known of it; then every other with what is found now."""
+    changed = {}
+    for place, path in enumerate(paths):
         known = cache.unchanged(path)
         if known:
-            yield path, known
+            yield place, known
         else:
-            changed.append(path)
+            changed[place] = path
     recalled: dict[str, Seen] = {}
 
     def ask(header: Header) -> Sequence[str] | None:
@@ -81,25 +81,25 @@ def _seen(
         return measuring.missing(known)
 
     if processes is None:
-        processes = _worthwhile_processes(changed)
+        processes = _worthwhile_processes(changed.values())
     with closing(_found(changed, measuring, ask, processes)) as all_found:
-        for path, found in all_found:
-            cache.remember(path, found)
-            yield path, _completed(found, recalled.get(found.digest))
+        for place, found in all_found:
+            cache.remember(changed[place], found)
+            yield place, _completed(found, recalled.get(found.digest))
 
 
 def _found(
-    paths: Sequence[Path], measuring: Measuring, ask: Ask, processes: int
-) -> Generator[tuple[Path, Seen]]:
+    paths: Mapping[int, Path], measuring: Measuring, ask: Ask, processes: int
+) -> Generator[tuple[int, Seen]]:
     """Every path with what ``ask`` wanted to know, in processes or, where they cannot be, here."""
-    left = dict.fromkeys(paths)
+    left = dict(paths)
     if processes:
         with suppress(CannotStartError), WorkerPool(measuring, processes) as pool:
-            for path, found in pool.look_at(paths, ask):
-                del left[path]
-                yield path, found
-    for path in left:
-        yield path, measuring.look_at(path, ask)
+            for place, found in pool.look_at(paths, ask):
+                del left[place]
+                yield place, found
+    for place, path in left.items():
+        yield place, measuring.look_at(path, ask)
 
 
 def _completed(found: Seen, known: Seen | None) -> Seen:
@@ -109,7 +109,7 @@ def _completed(found: Seen, known: Seen | None) -> Seen:
     return replace(known, measurements={**known.measurements, **found.measurements})
 
 
-def _worthwhile_processes(paths: Sequence[Path]) -> int:
+def _worthwhile_processes(paths: Collection[Path]) -> int:
     if len(paths) < _WORTH_PICTURES and sum(map(_size, paths)) < _WORTH_BYTES:
         return 0
     return min(MAX_PROCESSES, available_cores(), len(paths))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -78,16 +78,16 @@ class WorkerPool:
                 worker.stop()
         self._threads.shutdown()
 
-    def look_at(self, paths: Sequence[Path], ask: Ask) -> Iterator[tuple[Path, Seen]]:
-        """Every path with what was seen, as they are done.
+    def look_at(self, paths: Mapping[int, Path], ask: Ask) -> Iterator[tuple[int, Seen]]:
+        """The key of every path with what was seen, as they are done.
 
         Raises:
             CannotStartError: no process can be started.
             RuntimeError: a check failed.
         """
-        waiting = {self._threads.submit(self._look_at, path, ask): path for path in paths}
-        for done in as_completed(list(waiting)):
-            yield waiting.pop(done), done.result()
+        keys = {self._threads.submit(self._look_at, path, ask): key for key, path in paths.items()}
+        for done in as_completed(list(keys)):
+            yield keys.pop(done), done.result()
 
     def _look_at(self, path: Path, ask: Ask) -> Seen:
         worker = self._idle.get()
