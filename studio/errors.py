@@ -7,6 +7,7 @@
     │   ├── RecipeError         the recipe: every problem at once, each with its path
     │   ├── DatasetError        the pictures: folder, captions, curation's gate
     │   ├── CaptionerError      a captioner's folder: unknown, broken, not supported
+    │   ├── EmbedderError       a vision model's folder: the same
     │   ├── BaseModelError      the base model: unknown, broken, wrong family
     │   ├── AdapterError        an adapter file: unreadable, not ours, wrong base
     │   └── RunError            a run folder: missing, taken, nothing to resume
@@ -51,6 +52,10 @@ class DatasetError(UserError):
 
 class CaptionerError(UserError):
     """A folder that holds no captioner that can be used."""
+
+
+class EmbedderError(UserError):
+    """A folder that holds no vision model that can be used."""
 
 
 class BaseModelError(UserError):

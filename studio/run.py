@@ -10,6 +10,7 @@ from pathlib import Path
 from studio.bases.identity import BaseIdentity, identify_base
 from studio.curation import curate, require_trainable
 from studio.curation.manifest import CuratedSet
+from studio.embedding.recognition import embedder_for
 from studio.errors import Interrupted, RecipeError, RunError
 from studio.examples.caption_reader import caption_reader
 from studio.examples.masks import require_masks
@@ -64,10 +65,13 @@ def settled(recipe: Recipe) -> Recipe:
 def judged(recipe: Recipe, reporter: Reporter) -> tuple[BaseIdentity, CuratedSet]:
     """Everything that can be refused without loading a model."""
     identity = identify_base(recipe.base_model)
+    embedder = embedder_for(recipe.dataset.curation.content_model)
     with reporter.stage("looking at pictures") as progress:
         resolution_px = recipe.dataset.resolution or identity.resolution_px
         reader = caption_reader(identity, recipe.dataset)
-        curated = curate(recipe.dataset, resolution_px, reader=reader, progress=progress)
+        curated = curate(
+            recipe.dataset, resolution_px, reader=reader, embedder=embedder, progress=progress
+        )
     reporter.curated(curated)
     require_trainable(curated)
     require_masks(curated, recipe.dataset)

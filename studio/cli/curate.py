@@ -51,6 +51,7 @@ def curate(  # noqa: PLR0917 - options of a command
     from studio.curation.by_hand import decided
     from studio.curation.gate import require_trainable
     from studio.curation.pipeline import curate as curate_set
+    from studio.embedding.recognition import embedder_for
     from studio.examples.caption_reader import caption_reader
 
     recipe = _recipe(source, base, changes or [])
@@ -59,9 +60,12 @@ def curate(  # noqa: PLR0917 - options of a command
     base_model = _base_model(recipe)
     resolution_px = dataset.resolution or (base_model.resolution_px if base_model else None)
     reader = caption_reader(base_model, dataset) if base_model else None
+    embedder = embedder_for(dataset.curation.content_model)
     reporter = TerminalReporter()
     with reporter.stage("looking at pictures") as progress:
-        curated = curate_set(dataset, resolution_px, reader=reader, progress=progress)
+        curated = curate_set(
+            dataset, resolution_px, reader=reader, embedder=embedder, progress=progress
+        )
     pages = [page for page in (html, out and out / "report.html") if page]
     _show(curated, pages, source=source, as_json=as_json)
     _save(curated, pages, out and out / "manifest.json")

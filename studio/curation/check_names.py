@@ -22,6 +22,7 @@ BY_CHECKS = (
     "caption_trigger",
     "clipping",
     "compression",
+    "content",
     "exact_duplicate",
     "exposure",
     "low_information",

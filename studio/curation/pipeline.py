@@ -10,6 +10,8 @@ from typing import Any
 from studio.curation.by_hand import ByHand, decisions
 from studio.curation.captions import captions_of
 from studio.curation.checks import Checks, checks_for
+from studio.curation.embedder import Embedder
+from studio.curation.embedding import embedded
 from studio.curation.looking import look
 from studio.curation.manifest import CuratedSet, Finding, Picture
 from studio.curation.reading import CaptionReader
@@ -27,6 +29,7 @@ def curate(
     resolution_px: int | None = None,
     *,
     reader: CaptionReader | None = None,
+    embedder: Embedder | None = None,
     progress: Callable[[int, int], None] | None = None,
     processes: int | None = None,
     **limits: Any,
@@ -42,6 +45,8 @@ def curate(
             section, or 512.
         reader: the base model's, to tell what of a caption is never read:
             `studio.examples.caption_reader`. Without it a finding says that nobody looked.
+        embedder: a vision model, to tell by what pictures show:
+            `studio.embedding.recognition.embedder_for`.
         progress: called after each picture with how many are done and how many there are; while a
             source is unpacked, in its own units.
         processes: how many to measure in; 0 is this one alone. By default as many as pay.
@@ -60,9 +65,11 @@ def curate(
     found = scan(folder)
     by_hand = decisions(settings.curation, found.pictures)
     captions, caption_findings = captions_of(found, settings)
-    checks = checks_for(settings, resolution_px, reader)
+    checks = checks_for(settings, resolution_px, reader, embedder)
     asked = (checks.all, resolution_px, by_hand.keep)
     views = look(found, captions, *asked, progress=progress, processes=processes)
+    if embedder:
+        views = embedded(views, folder, embedder, progress)
     rulings = Rulings(settings.curation.severity)
     remarks = {name: captions[name].findings for name in found.pictures}
     pictures, set_findings = judge(views, checks, by_hand, remarks, rulings)

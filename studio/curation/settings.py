@@ -84,9 +84,21 @@ class CurationSettings(Section):
     ample_pictures: int = Field(200, ge=1)
     """Remark on what more pictures would be worth when fewer than this are kept."""
 
+    content_model: str = ""
+    """A vision model to tell by what pictures show: ``pocket``, or a folder with CLIP, SigLIP, DINOv2,
+    DINOv3 or ViT in transformers form. Empty: not looked at."""
+
+    content_deviations: float = Field(3.0, gt=0)
+    """Remark on pictures whose content is further from its nearest in the set than usual by more than
+    so many deviations."""
+
+    content_similarity: float = Field(0.95, gt=0, le=1)
+    """Remark on pictures that show much the same: cosine of their embeddings above this."""
+
     severity: dict[CheckName, Ruling] = Field(default_factory=dict)
     """What a check's findings count for, by its name: ``block`` drops a picture and stops a set,
-    ``warn`` and ``info`` only say so, ``off`` says nothing. Left out: the check's own judgement."""
+    ``warn`` and ``info`` only say so, ``off`` says nothing. Left out: the check's own judgement. Of
+    copies, ``off`` means ``info``: they must not stand on both sides of the validation split."""
 
     keep: tuple[str, ...] = ()
     """Pictures to keep whatever the checks say, by name below the source folder. Broken ones stay

@@ -18,11 +18,15 @@ class Rulings:
     def weighed(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         """The findings as the recipe weighs them. Those that are off are left out; those that it
         changes say so: ``decided_by`` is ``recipe``, ``by_default`` what the check had said.
+
+        Of copies, off means a remark: who divides the set must know of them.
         """
         for finding in findings:
             ruling = self.by_check.get(finding.check, finding.severity)
             if ruling != "off":
                 yield _weighing(finding, ruling)
+            elif "twin" in finding.evidence:
+                yield _weighing(finding, "info")
 
     def weighed_of_set(
         self, check: str, findings: Iterable[Finding], *, dropped_any: bool

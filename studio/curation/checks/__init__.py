@@ -22,6 +22,7 @@ from studio.curation.checks.caption_trigger import CaptionTrigger
 from studio.curation.checks.check import Check, PictureCheck, SetCheck
 from studio.curation.checks.clipping import Clipping
 from studio.curation.checks.compression import Compression
+from studio.curation.checks.content import Content
 from studio.curation.checks.exact_duplicate import ExactDuplicate
 from studio.curation.checks.exposure import Exposure
 from studio.curation.checks.low_information import LowInformation
@@ -35,6 +36,7 @@ from studio.curation.checks.tone import Tone
 from studio.curation.checks.too_small import TooSmall
 from studio.curation.checks.unreadable import Unreadable
 from studio.curation.checks.upscaled import Upscaled
+from studio.curation.embedder import Embedder
 from studio.curation.reading import CaptionReader
 from studio.curation.settings import DatasetSettings
 
@@ -53,7 +55,10 @@ class Checks:
 
 
 def checks_for(
-    settings: DatasetSettings, resolution_px: int, reader: CaptionReader | None = None
+    settings: DatasetSettings,
+    resolution_px: int,
+    reader: CaptionReader | None = None,
+    embedder: Embedder | None = None,
 ) -> Checks:
     """Every check, with its limits from the settings; ``reader`` is the base model's."""
     limits = settings.curation
@@ -82,6 +87,12 @@ def checks_for(
             Blur(limits.blur_edge_px),
             Material(limits.material_evidence),
             Tone(limits.tone_deviations),
+            Content(
+                embedder,
+                max_deviations=limits.content_deviations,
+                max_similarity=limits.content_similarity,
+                wanted=limits.content_model,
+            ),
             Text(),
             CaptionDuplicate(),
             CaptionTooLong(reader),

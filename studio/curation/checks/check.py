@@ -31,7 +31,7 @@ class Check(ABC):
     """
 
     name: ClassVar[str]
-    measured_since: ClassVar[int] = 1
+    measured_since: int = 1
 
     def measure(self, pixels: Pixels) -> Measurement | None:  # noqa: ARG002
         """Numbers of one picture, a one-dimensional array; must not depend on anything else."""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from PIL import ImageFilter
+from PIL import Image, ImageFilter
 
 from studio.curation import curate
 from studio.curation.check_names import BY_CHECKS, CERTAIN
@@ -9,6 +9,7 @@ from studio.curation.checks import checks_for
 from studio.curation.manifest import Finding
 from studio.curation.settings import DatasetSettings
 from studio.curation.severity import Rulings
+from studio.curation.split import split
 from studio.errors import RecipeError
 from studio.recipe import recipe_from_dict
 
@@ -52,6 +53,24 @@ def test_off_says_nothing(blurred, curate_folder):
     curated = curate_folder(blurred, severity={"blur": "off", "set_size": "off"})
     assert "blur" not in findings_of(curated, "soft.png")
     assert "set_size" not in {f.check for f in curated.findings}
+
+
+@pytest.mark.parametrize("copied", ["same bytes", "saved anew"])
+def test_copies_that_are_off_are_kept_and_stay_on_one_side_of_the_split(
+    copied, folder, curate_folder
+):
+    for seed, name in enumerate(("ant", "bee")):
+        copy = folder / f"{name} copy.png"
+        if copied == "same bytes":
+            copy.write_bytes((folder / f"{name}.png").read_bytes())
+        else:
+            Image.open(folder / f"{name}.png").save(copy, compress_level=seed)
+    curated = curate_folder(folder, severity={"exact_duplicate": "off", "near_duplicate": "off"})
+    assert len(curated.kept) == 8
+    for seed in range(8):
+        _, held_out = split(curated, 0.25, seed)
+        names = {picture.name for picture in held_out.kept}
+        assert all((f"{n}.png" in names) == (f"{n} copy.png" in names) for n in ("ant", "bee"))
 
 
 def test_what_is_found_in_reading_is_weighed_too(folder, curate_folder):

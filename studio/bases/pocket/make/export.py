@@ -11,12 +11,13 @@ from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import (
     StableDiffusionPipeline,
 )
 from safetensors.torch import load_file
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from studio import atomic
 from studio.bases.pocket.make.text import load_text_encoder
 from studio.bases.pocket.make.unet import load_unet, new_scheduler
 from studio.bases.pocket.make.vae import load_vae
-from studio.bases.pocket.make.vision import load_clip
+from studio.bases.pocket.make.vision import VISION_SIDE_PX, load_clip
 
 VERSION = 0
 
@@ -41,6 +42,16 @@ def standardised_vae(folder: Path) -> AutoencoderKL:
     return vae
 
 
+def clip_processor() -> CLIPImageProcessorPil:
+    """Pictures as the vision tower was taught with them: whole, squared, in [-1, 1]."""
+    return CLIPImageProcessorPil(
+        size={"height": VISION_SIDE_PX, "width": VISION_SIDE_PX},
+        do_center_crop=False,
+        image_mean=[0.5, 0.5, 0.5],
+        image_std=[0.5, 0.5, 0.5],
+    )
+
+
 def export(folder: Path, weights: Path) -> None:
     """Write ``weights`` (a diffusers folder, plus ``clip/``) whole or not at all."""
     text_encoder, tokenizer = load_text_encoder(folder)
@@ -59,6 +70,7 @@ def export(folder: Path, weights: Path) -> None:
     with atomic.replacing_folder(weights) as temporary:
         pipeline.save_pretrained(temporary)
         clip.half().save_pretrained(temporary / "clip")
+        clip_processor().save_pretrained(temporary / "clip")
         for file in temporary.rglob("*.safetensors"):
             file.chmod(0o644)  # they are written readable by their owner alone
         # pocket's widths are its own, so its family must be said.

@@ -19,6 +19,7 @@ from studio.bases.pocket.make.stage import Stage, rng_for
 from studio.bases.pocket.make.text import load_text_encoder, text_config, tokenize
 
 SEED = 5
+VISION_SIDE_PX = 128
 OWN_SHARE = 0.3  # scenes as pocket learns them; the rest are other hands and other colours
 OTHER_HAND_SHARE = 0.7  # of those
 DRAWN_WEAKLY_SHARE = 0.5  # of those, for an adapter's pictures are no clean drawings
@@ -31,7 +32,7 @@ def new_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
         intermediate_size=512,
         num_hidden_layers=5,
         num_attention_heads=4,
-        image_size=128,
+        image_size=VISION_SIDE_PX,
         patch_size=16,
         hidden_act="quick_gelu",
         projection_dim=128,
