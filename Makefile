@@ -47,9 +47,9 @@ results: setup  ## in docs/results.md, the four methods side by side: about 15 m
 curation-pays: setup  ## in docs/results.md, what curating a set is worth to its adapter: about 15 minutes
 	$(BIN)/python benchmarks/curation_pays.py
 
-bench-curation: setup  ## how fast curation is beside cleanvision, and how much memory it takes: about an hour
+bench-curation: setup  ## in docs/results.md, how fast curation is beside cleanvision, and how much memory it takes
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	$(BIN)/python benchmarks/curation_speed.py
+	$(BIN)/python benchmarks/curation_speed.py --write
 
 mixed-sets: setup build/photographs  ## in docs/results.md, how well two materials in one set are told apart: about 25 minutes
 	$(BIN)/python benchmarks/mixed_sets.py build/photographs/held_out --write

@@ -1,6 +1,6 @@
 """How fast curation is, and how much memory it takes. Prints Markdown.
 
-    make bench-curation                                   # everything, about an hour on two cores
+    make bench-curation                                   # everything, into docs/results.md
     python benchmarks/curation_speed.py --pictures 40 --cached 200 --large 8      # a try
 
 Four tables: all of our checks beside cleanvision's default ones on the same pictures with as many
@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 from PIL import Image
+from results_page import write_section
 from watched_run import Run, watched
 
 from studio.curation.checks import checks_for
@@ -29,8 +30,15 @@ from studio.curation.measuring import Measuring
 from studio.curation.settings import DatasetSettings
 from studio.curation.view import Pixels
 from studio.curation.worker_pool import MAX_PROCESSES, available_cores
-from studio.machine import cpu_name
+from studio.machine import cpu_name, packages
 
+HEAD = """## How fast curation is
+
+Written by `make bench-curation`: photographs made from a seed, JPEG, on {cpu}, {cores} cores;
+Python {python}. Our checks beside those that cleanvision makes by default, one after the other in one
+run with as many processes. It looks at each picture by itself; ours include captions and material.
+
+"""
 RESOLUTION_PX = 512
 SMALL_RESOLUTION_PX = (
     128  # the shipped base model's, for which the many small ones are large enough
@@ -58,13 +66,15 @@ def main() -> None:
     """Make the pictures, run everything, print the tables."""
     arguments = _arguments()
     cv2.setNumThreads(1)
-    print(f"{cpu_name()}, {available_cores()} core(s), {arguments.processes} process(es)\n")
+    told = []
     with TemporaryDirectory() as scratch:
         bench = Bench(Path(scratch), arguments.processes)
-        bench.beside_cleanvision(arguments.folder, arguments.pictures, arguments.cleanvision_python)
-        bench.by_check(arguments.repeats)
-        bench.second_look(arguments.cached)
-        bench.memory(arguments.large)
+        for table in bench.tables(arguments):
+            print(table, flush=True)
+            told.append(table)
+    if arguments.write:
+        facts = {"cpu": cpu_name(), "cores": available_cores(), **packages()}
+        write_section("curation-speed", HEAD.format(**facts) + "\n".join(told))
 
 
 def _arguments() -> argparse.Namespace:
@@ -78,6 +88,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cached", type=int, default=ENOUGH, help="pictures for the second look")
     parser.add_argument("--large", type=int, default=100, help="pictures of 24 megapixels")
     parser.add_argument("--processes", type=int, default=cores)
+    parser.add_argument("--write", action="store_true", help="into docs/results.md")
     parser.add_argument(
         "--cleanvision-python", default=sys.executable, help="a Python that has cleanvision"
     )
@@ -93,7 +104,15 @@ class Bench:
         cache = {"XDG_CACHE_HOME": str(scratch / "cache")}
         self.environment = {**os.environ, **dict.fromkeys(SINGLE, "1"), **cache}
 
-    def beside_cleanvision(self, given: Path | None, count: int, python: str) -> None:
+    def tables(self, arguments: argparse.Namespace) -> Iterator[str]:
+        yield self.beside_cleanvision(
+            arguments.folder, arguments.pictures, arguments.cleanvision_python
+        )
+        yield self.by_check(arguments.repeats)
+        yield self.second_look(arguments.cached)
+        yield self.memory(arguments.large)
+
+    def beside_cleanvision(self, given: Path | None, count: int, python: str) -> str:
         folder = given or self._folder("photographs", count, photograph, MEGAPIXELS[1])
         ours = self._curate(folder, RESOLUTION_PX, STUDIO_CACHE="off")
         table = Table("all checks of", "pictures", "seconds", "ms a picture", "times ours")
@@ -106,32 +125,32 @@ class Bench:
         else:
             ratio = theirs.answer["seconds"] / ours.answer["seconds"]
             table.add("cleanvision", *_speed(theirs), f"{ratio:.2f}")
-        table.print(f"The same pictures, {self.processes} processes, nothing cached")
+        return table.text(f"The same pictures, {self.processes} processes, nothing cached")
 
-    def by_check(self, repeats: int) -> None:
+    def by_check(self, repeats: int) -> str:
         columns = {size: self._costs(size, repeats) for size in (1, 12)}
         table = Table("step", *(f"{size} megapixels" for size in columns))
         for step in columns[1]:
             table.add(step, *(f"{costs[step]:.1f}" for costs in columns.values()))
         totals = [sum(costs.values()) for costs in columns.values()]
         table.add("**all**", *(f"**{total:.1f}**" for total in totals))
-        table.print("Milliseconds of computing a picture, JPEG, one process, at 512 px")
+        return table.text("Milliseconds of computing a picture, JPEG, one process, at 512 px")
 
-    def second_look(self, count: int) -> None:
+    def second_look(self, count: int) -> str:
         folder = self._folder("many", count, small_picture, (192, 144))
         time.sleep(3)  # files that were just made are read again
         table = Table("look", "pictures", "seconds", "ms a picture", "peak memory, MB")
         for look in ("first", "second"):
             run = self._curate(folder, SMALL_RESOLUTION_PX)
             table.add(look, *_speed(run), f"{run.peak_mb:.0f}")
-        table.print("A folder and the same folder again")
+        return table.text("A folder and the same folder again")
 
-    def memory(self, count: int) -> None:
+    def memory(self, count: int) -> str:
         folder = self._folder("large", count, large_picture, MEGAPIXELS[24])
         run = self._curate(folder, RESOLUTION_PX, STUDIO_CACHE="off")
         table = Table("pictures of 24 megapixels", "seconds", "ms a picture", "peak memory, MB")
         table.add(*_speed(run), f"{run.peak_mb:.0f}")
-        table.print("Memory of all processes together")
+        return table.text("Memory of all processes together")
 
     def _curate(self, folder: Path, resolution: int, **environment: str) -> Run:
         code = OURS.format(folder=str(folder), resolution=resolution, processes=self.processes)
@@ -229,9 +248,9 @@ class Table:
     def add(self, *cells: str) -> None:
         self.rows.append(cells)
 
-    def print(self, title: str) -> None:
-        print(f"### {title}\n")
-        print("\n".join(f"| {' | '.join(row)} |" for row in self.rows), end="\n\n", flush=True)
+    def text(self, title: str) -> str:
+        rows = "\n".join(f"| {' | '.join(row)} |" for row in self.rows)
+        return f"### {title}\n\n{rows}\n"
 
 
 if __name__ == "__main__":
