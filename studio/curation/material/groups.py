@@ -17,12 +17,14 @@ class Group:
         one: for "looks like ...".
         doubt: by how much evidence for the group is divided: above 1 where pictures of other groups
             are often taken for it.
+        usual: evidence for the group that sets without it often show.
     """
 
     materials: tuple[str, ...]
     words: str
     one: str
     doubt: float = 1.0
+    usual: float = 0.0
 
 
 _CAMERA = ("digital_clean", "digital_noisy", "digital_processed")
@@ -39,7 +41,9 @@ GROUPS: Mapping[str, Group] = MappingProxyType(
         "compressed": Group(
             ("jpeg_low", "webp_low"), "heavily compressed pictures", "a heavily compressed picture"
         ),
-        "upscaled": Group(("upscaled",), "enlarged pictures", "an enlarged picture", doubt=1.5),
+        "upscaled": Group(
+            ("upscaled",), "enlarged pictures", "an enlarged picture", doubt=1.5, usual=3.0
+        ),
         "over_smoothed": Group(
             ("over_smoothed",), "smoothed or denoised pictures", "a smoothed or denoised picture"
         ),

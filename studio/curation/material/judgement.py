@@ -8,11 +8,12 @@ counts little, comes second, for the materials that nobody taught.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logsumexp
+from scipy.special import expit, log_softmax, logsumexp
 
 from studio.curation.material.classifier import Classifier, shipped
 from studio.curation.material.groups import DOUBT_IN_FINE_FILM, GROUPS
@@ -70,25 +71,37 @@ def judged(values: NDArray[np.float32], classifier: Classifier | None = None) ->
     }
     shares = {name: mixture.shares[:, index].sum(axis=1) for name, index in members.items()}
     majority = max(shares, key=lambda name: float(shares[name].sum()))
-    own = members[majority]
-    others = [i for i in range(len(classifier.materials)) if i not in own]
-    weights = np.log(mixture.weights[others] + _LEAST_FOREIGN_WEIGHT)
-    odds = logsumexp(likelihoods[:, others] + weights, axis=1) - _inside(likelihoods, mixture, own)
-    distance = _distance(classifier, values, mixture, own)
+    own = members.pop(majority)
+    inside = _inside(likelihoods, mixture, own)
     alone = fitted(likelihoods[:, own]).log_likelihood
+    with_group = {n: fitted(likelihoods[:, [*own, *index]]) for n, index in members.items()}
     evidence = {
-        name: (fitted(likelihoods[:, [*own, *index]]).log_likelihood - alone)
-        / _doubt(name, classifier, mixture)
-        for name, index in members.items()
-        if name != majority
+        name: (found.log_likelihood - alone) / _doubt(name, classifier, mixture)
+        for name, found in with_group.items()
     }
+    odds = [
+        _foreign(likelihoods[:, index], with_group[name].weights[len(own) :]) - inside
+        for name, index in members.items()
+    ]
     names, table = list(shares), np.stack(list(shares.values()))
+    distance = _distance(classifier, values, mixture, own)
     return Judgement(
-        strangeness=expit(odds + _DISTANCE_WEIGHT * distance - _NEUTRAL),
+        strangeness=expit(_averaged(odds, evidence) + _DISTANCE_WEIGHT * distance - _NEUTRAL),
         groups=tuple(names[i] for i in table.argmax(axis=0)),
         majority=majority,
         evidence=evidence,
     )
+
+
+def _averaged(odds: Sequence[Floats], evidence: Mapping[str, float]) -> Floats:
+    """(pictures,): log-odds of being a stranger, each group's as far as the set speaks for it.
+
+    Bayesian model averaging over "the strangers are of this group". Soft photographs look a little
+    enlarged and sharp ones a little filmic in every set; such odds must not drown those of the
+    group that is there.
+    """
+    beyond_usual = [max(found - GROUPS[name].usual, 0.0) for name, found in evidence.items()]
+    return np.asarray(logsumexp(np.stack(odds, axis=1) + log_softmax(beyond_usual), axis=1))
 
 
 def _doubt(name: str, classifier: Classifier, mixture: Mixture) -> float:
@@ -100,6 +113,11 @@ def _inside(likelihoods: Floats, mixture: Mixture, index: list[int]) -> Floats:
     """(pictures,): log-likelihood if all were of these materials, in the set's own proportions."""
     weights = mixture.weights[index] / mixture.weights[index].sum()
     return np.asarray(logsumexp(likelihoods[:, index] + np.log(weights + _LEAST_WEIGHT), axis=1))
+
+
+def _foreign(likelihoods: Floats, weights: Floats) -> Floats:
+    """(pictures,): log-likelihood of a group's materials, as much of each as the set holds."""
+    return np.asarray(logsumexp(likelihoods + np.log(weights + _LEAST_FOREIGN_WEIGHT), axis=1))
 
 
 def _distance(
