@@ -8,7 +8,7 @@ ICONS  := fluent-emoji-flat@1.2.6 fluent-emoji-high-contrast@1.2.6 emojione@1.2.
           noto-v1@1.2.5 fxemoji@1.2.2 streamline-emojis@1.2.4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint pocket pocket-report results curation-pays bench-curation mixed-sets material clean
+.PHONY: help setup demo test lint pocket pocket-report results curation-pays bench-curation mixed-sets picture-checks material clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,7 +25,7 @@ demo: setup  ## curate, train a LoRA on the shipped base, export, verify, draw: 
 	$(BIN)/studio demo
 
 test: setup lint  ## everything CI runs
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/e2e tests/contract tests/architecture tests/unit
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/contract tests/architecture tests/unit
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -53,6 +53,9 @@ bench-curation: setup  ## in docs/results.md, how fast curation is beside cleanv
 
 mixed-sets: setup build/photographs  ## in docs/results.md, how well two materials in one set are told apart: about 25 minutes
 	$(BIN)/python benchmarks/mixed_sets.py build/photographs/held_out --write
+
+picture-checks: setup build/photographs  ## in docs/results.md, what the checks of single pictures find: about 15 minutes
+	$(BIN)/python benchmarks/picture_checks.py build/photographs/held_out --write
 
 material: setup build/photographs  ## teach the classifier of materials anew: about half an hour
 	$(BIN)/python -m studio.curation.material.make build/photographs/training

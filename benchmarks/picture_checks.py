@@ -1,6 +1,7 @@
 """How often each check of single pictures finds its fault, and how often it cries wolf.
 
-    python benchmarks/picture_checks.py FOLDER [--pictures 100] [--side 1024] [--seed 0]
+    make picture-checks                                   # into docs/results.md
+    python benchmarks/picture_checks.py FOLDER [--pictures 100] [--side 1024] [--seed 0] [--names]
 
 FOLDER holds photographs without faults. Each is reduced, so that what its camera and its file did to
 it is averaged away, and given one fault after the other. False alarms are counted twice, on the
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import cv2
 import numpy as np
 from picture_faults import copies, faults
 from PIL import Image
+from results_page import write_section
 
 from studio.curation.checks import checks_for
 from studio.curation.checks.check import Check, PictureCheck, SetCheck
@@ -29,13 +31,20 @@ from studio.curation.scan import EXTENSIONS
 from studio.curation.settings import DatasetSettings
 from studio.curation.view import Pixels, View
 
+HEAD = """## What the checks of single pictures find
+
+Written by `make picture-checks`: {photographs} photographs, others than those that taught the classifier,
+reduced to {side} px, so that what camera and file did to them is averaged away, and each given one fault
+after the other. False alarms are counted on the reduced ones, and on the files as they are, where some
+will be true.
+"""
 RESOLUTION_PX = 512
 SEVERITIES: tuple[Severity, ...] = ("block", "warn", "info")
 ALSO_JUDGED = ("near_duplicate", "low_information", "blank")
 
 
 def main() -> None:
-    """Print the tables."""
+    """Print the tables, and put them on the page where that is asked for."""
     arguments = _arguments()
     cv2.setNumThreads(1)
     rng = np.random.default_rng(arguments.seed)
@@ -45,10 +54,17 @@ def main() -> None:
     for done, path in enumerate(chosen, start=1):
         bench.add(path)
         print(f"\r{done} of {len(chosen)} read", end="", file=sys.stderr)
-    print(f"{len(chosen)} photographs of {arguments.folder}, reduced to {arguments.side} px")
-    bench.print_false_alarms(names=arguments.names)
-    bench.print_faults(rng)
-    bench.print_copies(rng)
+    text = "\n".join(_printed(bench.tables(rng, names=arguments.names)))
+    if arguments.write:
+        facts = {"photographs": len(chosen), "side": arguments.side}
+        write_section("picture-checks", HEAD.format(**facts) + text)
+
+
+def _printed(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, each shown as soon as it is known."""
+    for line in lines:
+        print(line, flush=True)
+        yield line
 
 
 def _arguments() -> argparse.Namespace:
@@ -60,6 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--side", type=int, default=1024, help="longer side in pixels")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--names", action="store_true", help="of the false alarms")
+    parser.add_argument("--write", action="store_true", help="into docs/results.md")
     return parser.parse_args()
 
 
@@ -83,21 +100,27 @@ class Bench:
         self.pictures[path.name] = decoded.image
         self.reduced.append(_view(decoded.image, path.name, checks))
 
-    def print_false_alarms(self, *, names: bool) -> None:
-        print(f"\n{'false alarms':<16} {'':<8} {'reduced':>8} {'files':>8}")
+    def tables(self, rng: np.random.Generator, *, names: bool) -> Iterator[str]:
+        """Markdown, line by line."""
+        yield from self._false_alarms(names=names)
+        yield from self._faults(rng)
+        yield from self._copies(rng)
+
+    def _false_alarms(self, *, names: bool) -> Iterator[str]:
+        yield from _head("false alarms of", "severity", "reduced", "files as they are")
+        told = []
         for check in (*ALSO_JUDGED, *faults(np.random.default_rng())):
             reduced, files = (self._findings(check, views) for views in (self.reduced, self.files))
             for severity in SEVERITIES:
                 chosen = [_of(found, severity) for found in (reduced, files)]
-                shares = " ".join(f"{len(found) / len(self.files):>8.1%}" for found in chosen)
                 if any(chosen):
-                    print(f"{check:<16} {severity:<8} {shares}")
-                for where, found in zip(("reduced", "file"), chosen if names else (), strict=False):
-                    for name, finding in found.items():
-                        print(f"    {where} {name}: {finding.message}")
+                    shares = [f"{len(found) / len(self.files):.0%}" for found in chosen]
+                    yield _row(check, severity, *shares)
+                told += [f"{n}: {f.message}" for found in chosen for n, f in found.items()]
+        yield from told if names else ()
 
-    def print_faults(self, rng: np.random.Generator) -> None:
-        print(f"\n{'check':<16} {'fault':<22} {'found':>7}")
+    def _faults(self, rng: np.random.Generator) -> Iterator[str]:
+        yield from _head("check", "fault", "found")
         for check, made in faults(rng).items():
             for fault, applied in made.items():
                 hits = 0
@@ -105,12 +128,12 @@ class Bench:
                     faulty = _view(applied(image), "the faulty one", [self.checks[check]])
                     others = [view for i, view in enumerate(self.reduced) if i != place]
                     hits += faulty.name in self._findings(check, [*others, faulty])
-                print(f"{check:<16} {fault:<22} {hits / len(self.pictures):>7.1%}", flush=True)
+                yield _row(check, fault, f"{hits / len(self.pictures):.0%}")
 
-    def print_copies(self, rng: np.random.Generator) -> None:
+    def _copies(self, rng: np.random.Generator) -> Iterator[str]:
         """One copy of each picture among all pictures, one kind of copy after the other."""
         check = self.checks["near_duplicate"]
-        print(f"\n{'copies':<22} {'found':>7} {'wrong':>7}")
+        yield from _head("copies", "found", "others taken for copies")
         for kind, copied in copies(rng).items():
             made = [
                 _view(copied(image), f"{name} copy", [check])
@@ -119,8 +142,7 @@ class Bench:
             found = self._findings(check.name, [*self.reduced, *made])
             pairs = [sorted((name, str(f.evidence["twin"]))) for name, f in found.items()]
             right = sum(f"{first} copy" == second for first, second in pairs)
-            shares = (right / len(made), (len(pairs) - right) / len(made))
-            print(f"{kind:<22} {shares[0]:>7.1%} {shares[1]:>7.1%}", flush=True)
+            yield _row(kind, *(f"{n / len(made):.0%}" for n in (right, len(pairs) - right)))
 
     def _findings(self, name: str, views: Sequence[View]) -> Mapping[str, Finding]:
         check = self.checks[name]
@@ -129,6 +151,14 @@ class Bench:
         assert isinstance(check, PictureCheck)
         findings = {view.name: check.examine(view) for view in views}
         return {view: finding for view, finding in findings.items() if finding}
+
+
+def _head(*cells: str) -> tuple[str, ...]:
+    return ("", _row(*cells), _row(*("---" for _ in cells)))
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _of(found: Mapping[str, Finding], severity: Severity) -> dict[str, Finding]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import yaml
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from sample_sets.film import filmed
 from studio.curation import curate
 from studio.curation.manifest import CuratedSet, Finding
-from studio.curation.material.classifier import shipped
+from studio.curation.material.classifier import Classifier, Floats, shipped
 from studio.curation.material.features import described
 from studio.curation.material.judgement import judged
 from studio.curation.material.properties import differences
@@ -118,6 +120,39 @@ def test_the_same_set_is_judged_the_same_in_any_order() -> None:
     first, second = judged(values.astype(np.float32)), judged(values[order].astype(np.float32))
     assert first.majority == second.majority
     np.testing.assert_allclose(first.strangeness[order], second.strangeness, atol=1e-6)
+
+
+class Told:
+    """A classifier that is told the likelihoods, and sees all pictures in one place."""
+
+    materials = shipped().materials
+    means = np.zeros((len(materials), 1))
+    covariances = np.ones((len(materials), 1, 1))
+
+    def log_likelihoods(self, values: NDArray[np.float32]) -> Floats:
+        return values.astype(np.float64)
+
+    def positions(self, values: NDArray[np.float32]) -> Floats:
+        return np.zeros((len(values), 1))
+
+
+def _likelihoods(**materials: float) -> NDArray[np.float32]:
+    found = np.full(len(Told.materials), -9, np.float32)
+    for material, likelihood in materials.items():
+        found[Told.materials.index(material)] = likelihood
+    return found
+
+
+def test_where_the_set_speaks_for_film_a_soft_photograph_is_no_stranger() -> None:
+    digital, soft = _likelihoods(digital_clean=0), _likelihoods(digital_clean=-1.5, upscaled=-0.2)
+    film = _likelihoods(digital_clean=-6, film_standard=0)
+    without, with_film = (
+        judged(np.stack([digital] * 30 + [soft] * 3 + few), cast("Classifier", Told()))
+        for few in ([], [film] * 5)
+    )
+    assert with_film.strangers(7).tolist() == [False] * 33 + [True] * 5
+    assert with_film.strangeness[30] < without.strangeness[30] < 0.5
+    assert with_film.strangeness[33:].min() > 0.8
 
 
 def _drawing(seed: int) -> Image.Image:
