@@ -33,7 +33,7 @@ _FILM = ("film_fine", "film_standard", "film_pushed", "film_bw")
 GROUPS: Mapping[str, Group] = MappingProxyType(
     {
         # Cameras differ more from each other than fine film from a camera: all of them are one group.
-        "digital": Group(_CAMERA, "digital photographs", "a digital photograph", doubt=1.3),
+        "digital": Group(_CAMERA, "digital photographs", "a digital photograph", doubt=1.5),
         "film": Group(_FILM, "pictures on film", "a picture on film"),
         "overlay_grain": Group(
             ("overlay_grain",), "pictures with grain laid over them", "a picture with grain laid on"

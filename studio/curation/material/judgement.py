@@ -21,6 +21,7 @@ from studio.curation.material.mixture import Floats, Mixture, fitted
 
 FEWEST_PICTURES = 12  # fewer are too few to call some of them strangers
 LIMIT = 0.5  # of strangeness
+_FEWEST_STRANGERS = 2
 
 _DISTANCE_WEIGHT = 0.1
 _NEUTRAL = 2.0  # a strangeness of one half
@@ -50,10 +51,16 @@ class Judgement:
     def strangers(self, min_evidence: float) -> NDArray[np.bool_]:
         """(pictures,): those strange enough, and of a group that the set as a whole speaks for.
 
-        One picture may look like anything; five that look alike are no chance.
+        One picture may look like anything, and is left to the checks of single pictures; five that
+        look alike are no chance.
         """
-        present = [self.evidence.get(group, -np.inf) >= min_evidence for group in self.groups]
-        return np.asarray(np.array(present) & (self.strangeness >= LIMIT))
+        groups = np.array(self.groups)
+        found = np.zeros(len(groups), np.bool_)
+        for group, evidence in self.evidence.items():
+            members = (groups == group) & (self.strangeness >= LIMIT)
+            if evidence >= min_evidence and members.sum() >= _FEWEST_STRANGERS:
+                found |= members
+        return found
 
 
 def judged(values: NDArray[np.float32], classifier: Classifier | None = None) -> Judgement:

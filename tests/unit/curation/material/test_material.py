@@ -155,6 +155,14 @@ def test_where_the_set_speaks_for_film_a_soft_photograph_is_no_stranger() -> Non
     assert with_film.strangeness[33:].min() > 0.8
 
 
+def test_one_picture_alone_is_no_second_material() -> None:
+    digital, drawing = _likelihoods(digital_clean=0), _likelihoods(drawing=0)
+    for few in (1, 2):
+        found = judged(np.stack([digital] * 30 + [drawing] * few), cast("Classifier", Told()))
+        assert found.evidence["drawing"] > 4
+        assert found.strangers(4).sum() == (few if few > 1 else 0)
+
+
 def _drawing(seed: int) -> Image.Image:
     rng = np.random.default_rng(seed)
     image = Image.new("RGB", (160, 160), tuple(int(v) for v in rng.integers(60, 220, 3)))
