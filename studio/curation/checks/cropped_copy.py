@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.curation.checks.sketch import SIDE_PX, Sketch, unit
+from studio.curation.checks.sketch import MIN_AREA, SIDE_PX, Sketch, unit
 
-MIN_AREA = 0.55  # of the whole; smaller parts are details, which one may well want beside it
 _AREAS = np.linspace(MIN_AREA, 1, 16)
 _STRIDE = 4  # sizes that are tried first: most candidates are none, and this shows it
 _HOPEFUL = 0.5  # correlation at a size that is only nearly right

@@ -35,7 +35,7 @@ class NearDuplicate(SetCheck):
     """
 
     name = "near_duplicate"
-    measured_since = 3
+    measured_since = 4
 
     def __init__(self, max_distance: int) -> None:
         self.max_distance = max_distance

@@ -18,26 +18,30 @@ SIDE_PX = 32
 GRAY_PX = 64
 _HASHED_PX = 128
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+MIN_AREA = 0.55  # of the whole; smaller parts are details, which one may well want beside it
 _COLOUR_BYTES = SIDE_PX * SIDE_PX * 3
 
 
-def _parts() -> list[tuple[float, float, float, float]]:
+def _parts(aspect: float) -> list[tuple[float, float, float, float]]:
     """Left, top, width, height as shares: where a crop of a picture may have been taken from.
 
-    Those of about 60 and 80% of the area in all places, and the whole height or width as when a
+    Those of about 60 and 80% of the area in all places, and the whole height or width, as when a
     photograph is made square.
+
+    Args:
+        aspect: width by height.
     """
-    shapes = [(0.78, 0.78, 5, 5), (0.89, 0.89, 3, 3), (0.7, 1.0, 4, 1), (1.0, 0.7, 1, 4)]
+    across, down = (share if MIN_AREA <= share <= 0.9 else 0.7 for share in (1 / aspect, aspect))
+    shapes = [(0.78, 0.78, 5, 5), (0.89, 0.89, 3, 3), (across, 1.0, 5, 1), (1.0, down, 1, 5)]
     return [
         (float(x), float(y), width, height)
-        for width, height, across, down in shapes
-        for x in np.linspace(0, 1 - width, across)
-        for y in np.linspace(0, 1 - height, down)
+        for width, height, columns, rows in shapes
+        for x in np.linspace(0, 1 - width, columns)
+        for y in np.linspace(0, 1 - height, rows)
     ]
 
 
-PARTS = _parts()
-_HASHES = 2 + len(PARTS)  # the whole, the whole mirrored, the parts
+HASHES = 2 + len(_parts(1))  # the whole, the whole mirrored, the parts
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Sketch:
     Attributes:
         levels: (32, 32, 3), squeezed to a square.
         gray: (height, width), longer side 64 px.
-        hashes: (2 + parts, 2): of the whole, the mirror image, and each of `PARTS`; pHash, dHash.
+        hashes: (2 + parts, 2): of the whole, the mirror image, and each of `_parts`; pHash, dHash.
     """
 
     levels: NDArray[np.uint8]
@@ -81,13 +85,13 @@ def measured_sketch(pixels: Pixels) -> Measurement:
 def sketch_of(measured: Measurement) -> Sketch:
     """The sketch that `measured_sketch` packed."""
     width, height = (int(side) for side in unpack_bytes(measured[:1], 2))
-    ends = np.cumsum([2, _HASHES * HASH_BYTES, _COLOUR_BYTES, width * height])
+    ends = np.cumsum([2, HASHES * HASH_BYTES, _COLOUR_BYTES, width * height])
     content = unpack_bytes(measured, int(ends[-1]))
     bits, levels, gray = np.split(content[2:], ends[1:-1] - 2)
     return Sketch(
         levels=levels.reshape(SIDE_PX, SIDE_PX, 3),
         gray=gray.reshape(height, width),
-        hashes=bits.reshape(_HASHES, HASH_BYTES).view(np.uint64),
+        hashes=bits.reshape(HASHES, HASH_BYTES).view(np.uint64),
     )
 
 
@@ -122,7 +126,7 @@ def _hashed_parts(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
                 round(x * width) : max(round((x + w) * width), round(x * width) + 1),
             ]
         )
-        for x, y, w, h in PARTS
+        for x, y, w, h in _parts(width / height)
     ]
     return np.stack([whole, whole[:, ::-1], *parts]).astype(np.float32)
 

@@ -8,7 +8,7 @@ from PIL import ImageOps
 
 from studio.curation.checks.candidates import likely_copies
 from studio.curation.checks.near_duplicate import NearDuplicate
-from studio.curation.checks.sketch import PARTS, Sketch
+from studio.curation.checks.sketch import HASHES, Sketch
 
 CHECK = NearDuplicate(6)
 
@@ -31,6 +31,15 @@ def test_crops_are_found(photograph, look, box, seed):
     found = CHECK.examine(views).of_pictures["part"]
     assert (found.severity, found.evidence["twin"]) == ("block", "whole")
     assert found.score > 0.85
+
+
+@pytest.mark.parametrize("left", [0, 64, 110, 128])
+@pytest.mark.parametrize("seed", [20, 21])
+def test_a_wide_photograph_made_square_is_found(photograph, look, left, seed):
+    wide = photograph(seed).resize((384, 256))
+    square = wide.crop((left, 0, left + 256, 256))
+    views = [look(wide, CHECK, name="whole"), look(square, CHECK, name="part")]
+    assert CHECK.examine(views).of_pictures["part"].evidence["twin"] == "whole"
 
 
 def test_an_enlarged_crop_stays_and_names_the_whole(photograph, look):
@@ -64,7 +73,7 @@ def test_a_detail_is_no_copy(photograph, look):
 
 def test_candidates_of_thousands_are_a_matter_of_seconds():
     rng = np.random.default_rng(0)
-    hashes = rng.integers(0, 2**64, (1000, 2 + len(PARTS), 2), np.uint64)
+    hashes = rng.integers(0, 2**64, (1000, HASHES, 2), np.uint64)
     hashes[700] = hashes[7]
     blank = np.zeros((1, 1), np.uint8)
     sketches = [Sketch(blank, blank, h) for h in hashes]
