@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = 24
+STEPS = 12
 RECIPE = f"""
 name: killed
 seed: 7
@@ -26,7 +26,8 @@ dataset:
 trainer: {{kind: lora, rank: 4, dropout: 0.1}}
 budget: {{steps: {STEPS}}}
 optimizer: {{learning_rate: 1e-3, train_batch_size: 2, gradient_accumulation_steps: 2, ema_decay: 0.9}}
-checkpoint: {{every_steps: 3}}
+checkpoint: {{every_steps: 2}}
+precision: {{num_threads: 1}}
 sampling: {{prompts: [zorp], seeds: [0], num_inference_steps: 2, every_steps: 5}}
 evaluation: {{enabled: false}}
 """
