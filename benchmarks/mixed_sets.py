@@ -108,7 +108,7 @@ _HEAD = """## Two materials in one set
 Written by `make mixed-sets`: {sets} sets of each kind, drawn from {photographs} photographs by people whose
 pictures taught the classifier nothing; film, compression and drawings made by simulators that share no
 code with those that taught it. Limits were set on other photographs, with the same simulators, but for two
-that an earlier state of this table led to: at least two strangers, and the doubt in digital ones among film.
+that an earlier state of this table led to: at least two strangers, and the doubt in digital among film.
 A picture's strangeness ranks the set: area under the curve, and recall of the minority at 5% false alarms.
 The verdict speaks of two materials, or is silent.
 
