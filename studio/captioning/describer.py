@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from studio.captioning.captioner import Captioner
-from studio.errors import CaptionerError
+from studio.model_folder import ALONE, ModelFolder, require_weights
 
 # What the model is asked, by its ``model_type``; most are asked nothing.
 PROMPTS: dict[str, str] = {
@@ -32,14 +31,16 @@ class Describer(Captioner):
         kind: the ``model_type`` of its configuration.
     """
 
-    def __init__(self, folder: Path, weight_files: Sequence[Path], kind: str) -> None:
-        super().__init__(folder, weight_files)
-        self.kind = kind
+    def __init__(self, folder: ModelFolder) -> None:
+        super().__init__(folder.path, folder.weight_files)
+        self.kind = folder.kind
+        self._model_folder = folder
 
     def captions(self, images: Sequence[Image.Image]) -> list[str]:
         import torch
 
-        processor, tokenizer, model = self._loaded
+        with self._model_folder.in_one_line():
+            processor, tokenizer, model = self._loaded
         inputs = processor(images=list(images), return_tensors="pt", **self._asked(len(images)))
         with torch.inference_mode():
             tokens = model.generate(
@@ -58,21 +59,6 @@ class Describer(Captioner):
     @cached_property
     def _loaded(self) -> tuple[Any, Any, Any]:
         """Processor of pictures, tokenizer, model."""
-        from safetensors import SafetensorError
-
-        from studio.bases.loading import no_progress_bars
-
-        broken = (OSError, ValueError, LookupError, RuntimeError, TypeError, AttributeError)
-        try:
-            with no_progress_bars():
-                return self._load()
-        except (*broken, SafetensorError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise CaptionerError(
-                f"{self.folder} cannot be loaded: {reason}; fetch it anew"
-            ) from error
-
-    def _load(self) -> tuple[Any, Any, Any]:
         import torch
         from transformers import (
             AutoImageProcessor,
@@ -81,18 +67,15 @@ class Describer(Captioner):
             AutoTokenizer,
         )
 
-        own = {"local_files_only": True, "trust_remote_code": False}
-        tokenizer = AutoTokenizer.from_pretrained(self.folder, **own)
+        tokenizer = AutoTokenizer.from_pretrained(self.folder, **ALONE)
         # Where pictures alone are read, they need no processor that knows of text as well.
         kind: Any = AutoProcessor if PROMPTS[self.kind] else AutoImageProcessor
-        processor = kind.from_pretrained(self.folder, **own)
+        processor = kind.from_pretrained(self.folder, **ALONE)
         models: Any = (
             AutoModelForImageTextToText  # mistyped: with ``output_loading_info`` it is two
         )
         model, report = models.from_pretrained(
-            self.folder, use_safetensors=True, output_loading_info=True, **own
+            self.folder, use_safetensors=True, output_loading_info=True, **ALONE
         )
-        # The library fills absent weights at random.
-        if missing := sorted(report["missing_keys"]):
-            raise ValueError(f"it lacks {len(missing)} weights, the first is {missing[0]}")
+        require_weights(report["missing_keys"])
         return processor, tokenizer, model.to("cuda" if torch.cuda.is_available() else "cpu").eval()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from studio.captioning.captioner import Captioner
 from studio.captioning.describer import PROMPTS, Describer
 from studio.captioning.tagger import TAG_THRESHOLD, Tagger
 from studio.captioning.tags import TAGS_NAME
 from studio.errors import CaptionerError
+from studio.model_folder import recognised
 
 _WANTED = (
     f"give one with the safetensors of {', '.join(sorted(PROMPTS))}, or a tagger's model.onnx and "
@@ -48,28 +47,11 @@ def _tagger(folder: Path, threshold: float) -> Tagger:
     return Tagger(folder, model, threshold)
 
 
-def _describer(folder: Path) -> Describer:
-    config = _config(folder / "config.json")
-    kind = config.get("model_type")
-    if kind not in PROMPTS:
-        raise CaptionerError(f"{folder} is of the kind {kind!r}, which is not supported; {_WANTED}")
-    if "auto_map" in config:
+def _describer(path: Path) -> Describer:
+    folder = recognised(path, PROMPTS, _WANTED, CaptionerError)
+    if "auto_map" in folder.config:
         raise CaptionerError(
-            f"{folder} comes with code of its own, which is not run; fetch the {kind} that "
+            f"{path} comes with code of its own, which is not run; fetch the {folder.kind} that "
             "transformers reads by itself, such as florence-community's of florence2"
         )
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        raise CaptionerError(
-            f"{folder} has no .safetensors weights (pickled .bin files can run code when opened); "
-            "fetch or convert them"
-        )
-    return Describer(folder, weights, kind)
-
-
-def _config(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CaptionerError(f"{path} is broken ({error}); fetch it anew") from error
-    return content if isinstance(content, dict) else {}
+    return Describer(folder)

@@ -122,16 +122,23 @@ class PictureFile:
         return Decoded(rgb, self.digest, frames, facts, alpha)
 
 
-def open_rgb(path: Path) -> Image.Image:
+def open_rgb(path: Path, digest: str = "") -> Image.Image:
     """The picture as an upright RGB image: what curation judged and what training learns from.
 
     EXIF orientation is applied, transparency laid on white, CMYK, palette and 16-bit pictures
     converted, of animations the first frame taken.
 
+    Args:
+        digest: what the file had when it was judged; empty takes it as it is now.
+
     Raises:
-        DatasetError: the file is missing, damaged, no picture, or larger than 100 megapixels.
+        DatasetError: the file is missing, damaged, no picture, larger than 100 megapixels, or no
+            longer what it was.
     """
-    return _opened(path).image
+    found = _opened(path)
+    if digest and found.digest != digest:
+        raise DatasetError(f"{path} was changed after it was looked at; run the command again")
+    return found.image
 
 
 def open_alpha(path: Path) -> Image.Image | None:

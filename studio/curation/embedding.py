@@ -12,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from studio.curation.checks.check import Check
 from studio.curation.checks.content import Content
 from studio.curation.decode import open_rgb
 from studio.curation.embedder import Embedder
@@ -23,6 +24,7 @@ from studio.errors import Interrupted
 BATCH = 16
 # Models look at 64 to 518 px; a batch of larger pictures would take gigabytes for nothing.
 _SHORTER_SIDE_PX = 640
+_LONGEST = 4  # by shorter side: scaled by its shorter one, a strip of 2 x 60,000 px would be huge
 _ANY_RESOLUTION = 0  # what a model sees does not depend on the training bucket
 
 
@@ -43,9 +45,8 @@ def embedded(
         EmbedderError: the model cannot be loaded.
         Interrupted: the user pressed Ctrl-C; what was seen is kept for the next time.
     """
-    check = Content(embedder)
     wanted = {view.digest: view for view in views if not view.unreadable}
-    with measurement_cache(Measuring((check,), _ANY_RESOLUTION)) as cache:
+    with measurement_cache(Measuring((_Seeing(embedder),), _ANY_RESOLUTION)) as cache:
         vectors = {digest: _known(cache, digest) for digest in wanted}
         unknown = [view for digest, view in wanted.items() if vectors[digest] is None]
         try:
@@ -64,16 +65,30 @@ def embedded(
     return [_view(view, vectors) for view in views]
 
 
+class _Seeing(Check):
+    """Stands for `Content` before the cache: what one model saw is not what another would."""
+
+    name = Content.name
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.measured_since = int(embedder.digest[:8], 16)
+
+
 def _known(cache: MeasurementCache, digest: str) -> Measurement | None:
     seen = cache.recall(digest)
     return seen.measurements.get(Content.name) if seen else None
 
 
 def _seen(views: Sequence[View], source: Path, embedder: Embedder) -> Measurement:
-    return embedder.embed([_small(open_rgb(source / view.name)) for view in views])
+    return embedder.embed([_small(open_rgb(source / view.name, view.digest)) for view in views])
 
 
 def _small(picture: Image.Image) -> Image.Image:
+    """Of a strip, the middle."""
+    longest = _LONGEST * min(picture.size)
+    left, top = (max(0, side - longest) // 2 for side in picture.size)
+    if left or top:
+        picture = picture.crop((left, top, picture.width - left, picture.height - top))
     return resized(picture, min(1.0, _SHORTER_SIDE_PX / min(picture.size)))
 
 

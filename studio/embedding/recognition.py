@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from studio.bases.source import POCKET_FOLDER
-from studio.embedding.vision_model import READINGS, VisionModel
+from studio.embedding.vision_model import PIXELS_NAME, READINGS, VisionModel
 from studio.errors import EmbedderError
+from studio.model_folder import recognised
 
 POCKET = "pocket"
 _WANTED = f'give "{POCKET}", or a transformers folder of the kind {", ".join(sorted(READINGS))}'
@@ -30,31 +29,14 @@ def embedder_for(name: str) -> VisionModel | None:
         return None
     if name == POCKET:
         return _vision_model(POCKET_FOLDER / "clip", "pocket's vision tower")
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        raise EmbedderError(f"no vision model's folder {folder}; {_WANTED}")
-    return _vision_model(folder, folder.resolve().name)
+    path = Path(name).expanduser()
+    if not path.is_dir():
+        raise EmbedderError(f"no vision model's folder {path}; {_WANTED}")
+    return _vision_model(path, path.resolve().name)
 
 
-def _vision_model(folder: Path, title: str) -> VisionModel:
-    for part in ("config.json", "preprocessor_config.json"):
-        if not (folder / part).is_file():
-            raise EmbedderError(f"{folder} has no {part}; {_WANTED}")
-    kind = str(_config(folder / "config.json").get("model_type", ""))
-    if kind not in READINGS:
-        raise EmbedderError(f"{folder} is of the kind {kind!r}, which is not supported; {_WANTED}")
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        raise EmbedderError(
-            f"{folder} has no .safetensors weights (pickled .bin files can run code when opened); "
-            "fetch or convert them"
-        )
-    return VisionModel(folder, weights, kind, title)
-
-
-def _config(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise EmbedderError(f"{path} is broken ({error}); fetch it anew") from error
-    return content if isinstance(content, dict) else {}
+def _vision_model(path: Path, title: str) -> VisionModel:
+    folder = recognised(path, READINGS, _WANTED, EmbedderError)
+    if not (path / PIXELS_NAME).is_file():
+        raise EmbedderError(f"{path} has no {PIXELS_NAME}; {_WANTED}")
+    return VisionModel(folder, title)

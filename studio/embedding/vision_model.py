@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from studio.bases.digests import weights_digest
-from studio.errors import EmbedderError
+from studio.model_folder import ALONE, ModelFolder, require_weights
+
+PIXELS_NAME = "preprocessor_config.json"
+"""The file that says how a model wants its pictures."""
 
 Reading = Callable[[Any, Any], Any]
 """Model and pixel values (pictures, 3, height, width) to embeddings (pictures, features)."""
@@ -56,17 +57,16 @@ class VisionModel:
         name: what findings call it.
     """
 
-    def __init__(self, folder: Path, weight_files: Sequence[Path], kind: str, name: str) -> None:
+    def __init__(self, folder: ModelFolder, name: str) -> None:
         self.name = name
         self._folder = folder
-        self._weight_files = tuple(weight_files)
-        self._read = READINGS[kind]
+        self._files = (*folder.weight_files, folder.path / PIXELS_NAME)
+        self._read = READINGS[folder.kind]
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 over its weights and over how it wants its pictures, hexadecimal."""
-        settings = self._folder / "preprocessor_config.json"
-        return weights_digest(self._folder, (*self._weight_files, settings))
+        return weights_digest(self._folder.path, self._files)
 
     def embed(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """(pictures, features), each row of length 1; all pictures in one batch.
@@ -76,7 +76,7 @@ class VisionModel:
         """
         import torch
 
-        with self._as_one_line():
+        with self._folder.in_one_line():
             processor, model = self._loaded
             pixels = processor(images=list(pictures), return_tensors="pt")["pixel_values"]
             with torch.inference_mode():
@@ -84,44 +84,24 @@ class VisionModel:
         unit = torch.nn.functional.normalize(features.float(), dim=-1)
         return np.asarray(unit.cpu().numpy(), np.float32)
 
-    @contextmanager
-    def _as_one_line(self) -> Iterator[None]:
-        """Whatever a broken folder makes the library raise, at loading or at the first picture."""
-        from safetensors import SafetensorError
-
-        broken = (OSError, ValueError, LookupError, RuntimeError, TypeError, AttributeError)
-        try:
-            yield
-        except (*broken, SafetensorError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise EmbedderError(
-                f"{self._folder} cannot be used: {reason}; fetch it anew"
-            ) from error
-
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
         """Processor of pictures, model."""
-        from studio.bases.loading import no_progress_bars
-
-        with no_progress_bars():
-            return self._load()
-
-    def _load(self) -> tuple[Any, Any]:
         import torch
         from transformers import AutoImageProcessor, AutoModel
 
-        own = {"local_files_only": True, "trust_remote_code": False}
         processors: Any = AutoImageProcessor  # untyped in the library
-        processor = processors.from_pretrained(self._folder, backend="pil", **own)
+        processor = processors.from_pretrained(self._folder.path, backend="pil", **ALONE)
         model, report = AutoModel.from_pretrained(
-            self._folder,
+            self._folder.path,
             use_safetensors=True,
             output_loading_info=True,
             dtype=torch.float32,
-            **own,
+            **ALONE,
         )
-        # The library fills absent weights at random; those of a part that is not read do not matter.
-        unread = "pooler." if self._read is _class_token else "-"
-        if missing := sorted(k for k in report["missing_keys"] if not k.startswith(unread)):
-            raise ValueError(f"it lacks {len(missing)} weights, the first is {missing[0]}")
+        require_weights(key for key in report["missing_keys"] if not self._unread(key))
         return processor, model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+
+    def _unread(self, key: str) -> bool:
+        """A part that is not asked, and may be missing."""
+        return self._read is _class_token and key.startswith("pooler.")

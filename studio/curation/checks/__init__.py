@@ -88,10 +88,9 @@ def checks_for(
             Material(limits.material_evidence),
             Tone(limits.tone_deviations),
             Content(
-                embedder,
-                max_deviations=limits.content_deviations,
-                max_similarity=limits.content_similarity,
-                wanted=limits.content_model,
+                embedder.name if embedder else limits.content_model,
+                limits.content_deviations,
+                limits.content_similarity,
             ),
             Text(),
             CaptionDuplicate(),

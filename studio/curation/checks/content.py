@@ -13,12 +13,8 @@ from numpy.typing import NDArray
 
 from studio.curation.checks.check import SetCheck, SetFindings
 from studio.curation.checks.neighbours import Neighbours, neighbours_of
-from studio.curation.embedder import Embedder
 from studio.curation.manifest import Finding
 from studio.curation.view import View
-
-MAX_DEVIATIONS = 3.0
-MAX_SIMILARITY = 0.95
 
 _FEWEST_PICTURES = 8
 _DEVIATIONS_OF_MAD = 1.4826
@@ -35,29 +31,19 @@ class Content(SetCheck):
 
     name = "content"
 
-    def __init__(
-        self,
-        embedder: Embedder | None,
-        *,
-        max_deviations: float = MAX_DEVIATIONS,
-        max_similarity: float = MAX_SIMILARITY,
-        wanted: str = "",
-    ) -> None:
-        """``wanted`` is the model that the recipe names: without ``embedder``, nobody looked."""
-        self.embedder = embedder
+    def __init__(self, model: str, max_deviations: float, max_similarity: float) -> None:
+        """``model`` is what findings call it, the recipe's word if it was not at hand; or empty."""
+        self.model = model
         self.max_deviations = max_deviations
         self.max_similarity = max_similarity
-        self.wanted = wanted
-        if embedder:  # what one model saw must not be taken for what another would
-            self.measured_since = int(embedder.digest[:8], 16)
 
     def examine(self, views: Sequence[View]) -> SetFindings:
-        if self.embedder is None:
-            return SetFindings({}, self._nobody_looked() if self.wanted else ())
         seen = sorted(
             (view for view in views if self.name in view.measurements),
             key=lambda view: (not view.pinned, view.rank),
         )
+        if self.model and views and not seen:
+            return SetFindings({}, (self._nobody_looked(),))
         if len(seen) < 2:
             return SetFindings({})
         among = neighbours_of(np.stack([view.measurements[self.name] for view in seen]))
@@ -76,7 +62,7 @@ class Content(SetCheck):
             nearest = seen[among.nearest[index]].name
             message = (
                 f"shows something else than the rest of the set: the nearest is {nearest} "
-                f"({deviations[index]:.1f} deviations, by {self._model}); leave it out unless the "
+                f"({deviations[index]:.1f} deviations, by {self.model}); leave it out unless the "
                 "adapter is to learn it too"
             )
             found[seen[index].name] = self.finding(
@@ -89,7 +75,7 @@ class Content(SetCheck):
         for index in map(int, np.flatnonzero(among.cosines_before > self.max_similarity)):
             first, cosine = seen[among.before[index]].name, among.cosines_before[index]
             message = (
-                f"shows much the same as {first} (cosine {cosine:.2f}, by {self._model}): what is "
+                f"shows much the same as {first} (cosine {cosine:.2f}, by {self.model}): what is "
                 "shown twice is learned twice as much"
             )
             found[seen[index].name] = self.finding(
@@ -97,16 +83,12 @@ class Content(SetCheck):
             )
         return found
 
-    @property
-    def _model(self) -> str:
-        return self.embedder.name if self.embedder else ""
-
-    def _nobody_looked(self) -> tuple[Finding, ...]:
+    def _nobody_looked(self) -> Finding:
         message = (
-            f"what the pictures show was not looked at: {self.wanted}, which the recipe names, was "
+            f"what the pictures show was not looked at: {self.model}, which the recipe names, was "
             "not at hand"
         )
-        return (self.finding("info", 0, 0, message),)
+        return self.finding("info", 0, 0, message)
 
 
 def _deviations(distances: NDArray[np.float64]) -> NDArray[np.float64]:

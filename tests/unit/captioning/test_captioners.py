@@ -56,7 +56,7 @@ def test_weights_that_are_missing_are_not_made_up(tiny_blip, tmp_path, images):
 def test_broken_files_are_one_line(tiny_blip, tmp_path, images, name):
     folder = copied(tiny_blip, tmp_path)
     (folder / name).write_bytes(b"oops")
-    with pytest.raises(CaptionerError, match="cannot be loaded") as caught:
+    with pytest.raises(CaptionerError, match="cannot be used") as caught:
         captioner_for(folder).captions(images)
     assert "\n" not in str(caught.value)
 

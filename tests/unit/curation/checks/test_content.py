@@ -15,6 +15,7 @@ from studio.curation.manifest import CuratedSet, Finding
 from studio.curation.split import split
 from studio.curation.view import Measurement
 from studio.embedding.recognition import embedder_for
+from studio.errors import DatasetError
 
 ROOT = Path(__file__).resolve().parents[4]
 RESOLUTION_PX = 64
@@ -97,6 +98,35 @@ def test_broken_pictures_are_not_shown(reds, own_cache):
     embedder = Colours()
     assert "05.png" not in content_of(looked_at(reds, embedder))
     assert embedder.shown == 10
+
+
+def test_a_picture_that_changes_meanwhile_is_refused_and_not_remembered(reds, own_cache):
+    class Meddler(Colours):
+        def embed(self, pictures):
+            seen = super().embed(pictures)
+            Image.new("RGB", (80, 80), (1, 2, 3)).save(reds / "10.png")
+            return seen
+
+    for index in range(6):  # more than one batch
+        Image.new("RGB", (80, 80), (10 * index, 90, 90)).save(reds / f"00-{index}.png")
+    with pytest.raises(DatasetError, match=r"10\.png was changed"):
+        looked_at(reds, Meddler())
+    again = Colours()
+    looked_at(reds, again)
+    assert again.shown == 1
+
+
+@pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (3, 9000)])
+def test_a_strip_is_shown_by_its_middle(size, reds):
+    class Measurer(Colours):
+        def embed(self, pictures):
+            self.sizes = [p.size for p in pictures]
+            return super().embed(pictures)
+
+    Image.new("RGB", size, (200, 60, 30)).save(reds / "strip.png")
+    embedder = Measurer()
+    looked_at(reds, embedder)
+    assert max(max(s) / min(s) for s in embedder.sizes) == 4
 
 
 def test_a_named_model_that_is_not_at_hand_is_said(reds):
