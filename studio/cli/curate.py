@@ -67,13 +67,14 @@ def curate(  # noqa: PLR0917 - options of a command
             dataset, resolution_px, reader=reader, embedder=embedder, progress=progress
         )
     pages = [page for page in (html, out and out / "report.html") if page]
-    _show(curated, pages, source=source, as_json=as_json)
     _save(curated, pages, out and out / "manifest.json")
     _copy(curated, export, review)
     if fix_captions:
         fix(dataset, reader, captions_out)
     if captioner:
         write_missing(captioner, curated, captions_out, reporter, all_pictures=all_captions)
+    # After all that is written: whoever reads the summary may close the pipe after its first lines.
+    _show(curated, pages, source=source, as_json=as_json)
     if keep or drop:
         note(_for_the_recipe(dataset.curation.keep, dataset.curation.drop))
     require_trainable(curated)

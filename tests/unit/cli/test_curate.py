@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +53,17 @@ def test_for_programs_there_is_json_and_nothing_else(studio: Studio, pictures: P
     assert content["drop_reasons"] == {"exact duplicate": 1}
     assert "written: page.html" in outcome.err
     assert "dog again.png" in Path("page.html").read_text("utf-8")
+
+
+def test_a_reader_who_closes_the_pipe_still_gets_the_page(pictures: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody_reads:
+        command = [sys.executable, "-m", "studio", "curate", pictures, *SMALL, "--html", page]
+        outcome = subprocess.run(command, stdout=nobody_reads, stderr=subprocess.PIPE, check=False)
+    assert b"Traceback" not in outcome.stderr
+    assert "dog again.png" in page.read_text("utf-8")
 
 
 def test_a_page_and_a_folder_may_both_be_asked_for(studio: Studio, pictures: Path) -> None:
