@@ -12,6 +12,7 @@ import torch
 from studio import atomic
 from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.adapters.export import export
+from studio.adapters.tools.verdicts import told
 from studio.bases.base_model import BaseModel
 from studio.bases.identity import BaseIdentity
 from studio.bases.loading import load_base
@@ -127,11 +128,11 @@ class Session:
             dtype=settings.dtype,
         )
         for file in files:
-            verdict = file.verdict.to_json()
+            shown = file.verdict.to_json() | {"tools": [tool.to_json() for tool in file.tools]}
             self.folder.events.append(
-                "exported", adapter.header.steps, file=file.path.name, **verdict
+                "exported", adapter.header.steps, file=file.path.name, **shown
             )
-            self.reporter.note(f"exported and verified: {file.path}")
+            self.reporter.note(f"exported and verified: {file.path}; {'; '.join(told(file.tools))}")
 
     def preview(self) -> None:
         """Draw the exported adapter beside the clean base."""

@@ -28,6 +28,7 @@ class AdapterHeader:
         title: the run's name.
         resolution_px: side of the training bucket's square equivalent.
         num_pictures: kept pictures of the curated set.
+        strength: what it is recommended to be put on with; 1 is as it was trained.
         method: the trainer plugin that made it; empty in other tools' files, where the kind names it.
     """
 
@@ -45,6 +46,7 @@ class AdapterHeader:
     title: str = ""
     resolution_px: int = 0
     num_pictures: int = 0
+    strength: float = 1.0
     method: str = ""
 
     @property

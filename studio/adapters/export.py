@@ -13,6 +13,7 @@ from studio import atomic
 from studio.adapters.adapter import Adapter
 from studio.adapters.formats import Format, default_format, format_named
 from studio.adapters.tensor_bytes import Dtype
+from studio.adapters.tools.verdicts import ToolVerdict, tool_verdicts
 from studio.adapters.verify import Verdict, verify
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError, VerificationError
@@ -27,6 +28,7 @@ class ExportedFile:
         digest: SHA-256 of the file's bytes, hexadecimal; of a folder's, over its files' digests and
             names in sorted order.
         verdict: what reading it back has shown.
+        tools: what other tools will make of it.
     """
 
     path: Path
@@ -34,6 +36,7 @@ class ExportedFile:
     size_bytes: int
     digest: str
     verdict: Verdict
+    tools: tuple[ToolVerdict, ...]
 
     def to_json(self) -> dict[str, Any]:
         """For a run's report: the file's name, never its folder."""
@@ -43,6 +46,7 @@ class ExportedFile:
             "size_bytes": self.size_bytes,
             "digest": self.digest,
             "verdict": self.verdict.to_json(),
+            "tools": [tool.to_json() for tool in self.tools],
         }
 
 
@@ -91,7 +95,8 @@ def export_file(
                 f"{path.name} does not read back as what was trained and was not kept: "
                 f"{verdict.problem()}"
             )
-    return ExportedFile(path, known.name, _size_bytes(path), _digest(path), verdict)
+        tools = tool_verdicts(temporary, known, adapter, base)
+    return ExportedFile(path, known.name, _size_bytes(path), _digest(path), verdict, tools)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from studio.adapters.adapter import AdapterHeader
@@ -31,14 +31,11 @@ def to_metadata(header: AdapterHeader) -> dict[str, str]:
     Raises:
         AdapterError: they are too long to be carried along with every adapter.
     """
-    public = asdict(header) | {
-        "base_name": _public_name(header.base_name),
-        "settings": _public_settings(header.settings),
-    }
-    metadata = {f"studio.{name}": str(value) for name, value in public.items()}
+    public = public_header(header)
+    metadata = {f"studio.{name}": _text(value) for name, value in asdict(public).items()}
     metadata |= _modelspec_keys(header)
     if header.kind != "full":
-        metadata |= _ss_keys(header, public["base_name"])
+        metadata |= _ss_keys(header, public.base_name)
     size = sum(len(k) + len(v.encode()) for k, v in metadata.items())
     if size > MAX_METADATA_BYTES:
         raise AdapterError(
@@ -46,6 +43,15 @@ def to_metadata(header: AdapterHeader) -> dict[str, str]:
             "shorten the trigger or the title"
         )
     return metadata
+
+
+def public_header(header: AdapterHeader) -> AdapterHeader:
+    """The header as it may leave the machine: of paths only the last part."""
+    return replace(
+        header,
+        base_name=_public_name(header.base_name),
+        settings=_public_settings(header.settings),
+    )
 
 
 def from_metadata(metadata: Mapping[str, str], kind: str) -> AdapterHeader:
@@ -58,15 +64,32 @@ def from_metadata(metadata: Mapping[str, str], kind: str) -> AdapterHeader:
         return _foreign(metadata, kind)
     values: dict[str, Any] = {}
     for field in fields(AdapterHeader):
+        if field.name == "strength" and "studio.strength" not in metadata:
+            continue  # files of before
         text = metadata.get(f"studio.{field.name}", "")
         try:
-            values[field.name] = int(text or 0) if field.type == "int" else text
+            values[field.name] = _value(text, str(field.type))
         except ValueError as error:
             raise AdapterError(f"studio.{field.name} is {text[:40]!r}, not a number") from error
     if values["kind"] != kind:
         raise AdapterError(f"it says it is of kind {values['kind']!r}, but holds {kind} tensors")
     require_settings(values["settings"])
     return AdapterHeader(**values)
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _value(text: str, kind: str) -> Any:
+    """A field's value; numbers that are absent are 0.
+
+    Raises:
+        ValueError: it should be a number and is none.
+    """
+    if kind == "float":
+        return float(text)
+    return int(text or 0) if kind == "int" else text
 
 
 def require_settings(text: str) -> None:
@@ -138,6 +161,9 @@ def _modelspec_keys(header: AdapterHeader) -> dict[str, str]:
         keys["modelspec.resolution"] = f"{side}x{side}"
     if header.trigger:
         keys["modelspec.trigger_phrase"] = header.trigger
+        keys["modelspec.usage_hint"] = (
+            f'put "{header.trigger}" into the prompt; strength {header.strength:g}'
+        )
     return keys
 
 

@@ -36,7 +36,13 @@ def measure_changes(
     Raises:
         VerificationError: it is not a whole safetensors file of floating point numbers.
     """
-    content = load_content(path)
+    return compare_changes(load_content(path), read_back, trained, base)
+
+
+def compare_changes(
+    content: FileContent, read_back: Reader, trained: Mapping[str, Change], base: BaseModel
+) -> Measurement:
+    """As `measure_changes`, of a file that was read already."""
     found = read_back(content, base)
     return Measurement(
         differences=_differences(found.changes, trained, base),

@@ -34,6 +34,7 @@ def export(  # noqa: PLR0917 - options of a command
     from studio.adapters.export import export_file
     from studio.adapters.files import read_adapter
     from studio.adapters.formats import format_named
+    from studio.adapters.tools.verdicts import told
     from studio.cli.base import load_base
     from studio.cli.places import adapter_file
     from studio.errors import AdapterError
@@ -46,4 +47,5 @@ def export(  # noqa: PLR0917 - options of a command
         raise AdapterError(f"{path} is there already; give another name with --out")
     model = load_base(base or content.header.base_name or "pocket")
     file = export_file(content, model, path, target, dtype)
-    result({**file.to_json(), "adapter": path}, [f"adapter  {path}"], as_json=as_json)
+    lines = [f"adapter  {path}", *told(file.tools)]
+    result({**file.to_json(), "adapter": path}, lines, as_json=as_json)

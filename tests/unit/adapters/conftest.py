@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.adapters.whole_weights import named_parameters
@@ -104,3 +107,18 @@ def random_whole(
 @pytest.fixture
 def whole() -> AdapterMaker:
     return random_whole
+
+
+@pytest.fixture
+def tiny_sd2(tiny_base: BaseModel) -> BaseModel:
+    """SD 2.x as far as files show it: linear projections, and a text encoder of 23 layers."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        config = {**tiny_base.unet.config, "use_linear_projection": True}
+        text = copy.deepcopy(tiny_base.text_encoder.config)
+        text.num_hidden_layers = 23
+        unet = UNet2DConditionModel.from_config(config)
+        text_encoder = CLIPTextModel(CLIPTextConfig(**text.to_dict()))
+    for module in (unet, text_encoder):
+        module.requires_grad_(False).eval()
+    return replace(tiny_base, family="sd2", unet=unet, text_encoders=[text_encoder])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +15,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from studio.adapters import checkpoint
 from studio.adapters.adapter import Adapter
@@ -35,21 +34,6 @@ from studio.preview.settings import SamplingSettings
 BASES = ["tiny_base", "tiny_sd2", "tiny_sdxl"]
 SCHEDULER = DDIMScheduler(beta_schedule="scaled_linear", clip_sample=False, steps_offset=1)
 FULL = format_named("full", "checkpoint")
-
-
-@pytest.fixture
-def tiny_sd2(tiny_base: BaseModel) -> BaseModel:
-    """SD 2.x as far as files show it: linear projections, and a text encoder of 23 layers."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(2)
-        config = {**tiny_base.unet.config, "use_linear_projection": True}
-        text = copy.deepcopy(tiny_base.text_encoder.config)
-        text.num_hidden_layers = 23
-        unet = UNet2DConditionModel.from_config(config)
-        text_encoder = CLIPTextModel(CLIPTextConfig(**text.to_dict()))
-    for module in (unet, text_encoder):
-        module.requires_grad_(False).eval()
-    return replace(tiny_base, family="sd2", unet=unet, text_encoders=[text_encoder])
 
 
 @pytest.fixture(params=BASES)

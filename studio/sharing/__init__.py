@@ -1,0 +1,1 @@
+"""An adapter made ready for others: its card, its pictures, and a place on a hub, only on demand."""
