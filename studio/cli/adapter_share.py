@@ -32,7 +32,7 @@ def share(  # noqa: PLR0917 - options of a command
 
     opened = RunFolder.open(run, runs)
     folder = write_shared_folder(opened, out or Path(f"{opened.name}-shared"), licence)
-    content = {"folder": folder}
+    content: dict[str, object] = {"folder": folder}
     lines = [f"folder   {folder}"]
     if push_to:
         address = push(folder, push_to, private=not public)

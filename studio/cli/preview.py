@@ -2,56 +2,239 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from studio.cli.output import AsJson, Runs, note, result
 
+if TYPE_CHECKING:
+    from studio.adapters.exported import AdapterFiles
+    from studio.preview.prompt import Tag
+    from studio.preview.settings import SamplingSettings
+    from studio.preview.stack import Stack
+
 SUBJECTS = ("a red heart", "a smiling face", "a blue book", "a cat")
+NAMES_LISTED = 8
 
 
 def preview(  # noqa: PLR0917 - options of a command
-    adapters: Annotated[list[str], typer.Argument(help="Adapter files or folders, or runs.")],
+    adapters: Annotated[
+        list[str] | None,
+        typer.Argument(help="Adapter files or folders, or runs.", show_default=False),
+    ] = None,
     base: Annotated[
         str | None, typer.Option(help="Base model. Default: the one trained on.")
     ] = None,
-    prompt: Annotated[list[str] | None, typer.Option(help="What to draw; may be repeated.")] = None,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(help="What to draw, as in the webuis, <lora:NAME:0.8> too; may be repeated."),
+    ] = None,
     seed: Annotated[
         list[int] | None, typer.Option(help="May be repeated. Default: 0 and 1.")
     ] = None,
-    strength: Annotated[float, typer.Option(help="How strongly to apply the adapter.")] = 1.0,
+    strength: Annotated[
+        list[float] | None,
+        typer.Option(help="How strongly to apply: one for all, or one for each. Default: 1."),
+    ] = None,
+    block: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=SHARE, as unet.up=0.5: less in a block; may be repeated."),
+    ] = None,
+    adapter_folder: Annotated[
+        list[Path] | None,
+        typer.Option(help="Where the adapters lie that prompts call; may be repeated."),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help='As the webuis name it: "Euler a". Default: DDIM.')
+    ] = None,
+    clip_skip: Annotated[int | None, typer.Option(help="As in the webuis. Default: 1.")] = None,
+    guidance: Annotated[
+        float | None, typer.Option(help="How strongly to follow the prompt. Default: 5.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps. Default: 25.")] = None,
     sweep: Annotated[bool, typer.Option(help="Draw one adapter at several strengths.")] = False,
     out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("preview.png"),
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Draw the base model's pictures beside those with the adapter, from the exported files."""
-    from studio.cli.places import adapter_files
-    from studio.errors import UserError
+    """Draw the base model's pictures beside those with the adapter, from the exported files.
 
-    found = [adapter_files(adapter, runs) for adapter in adapters]
-    if sweep and len(found) > 1:
-        raise UserError(f"--sweep draws one adapter, {len(found)} were given")
-    from studio.adapters.files import read_adapter
+    A prompt may call adapters: the arguments, and those in --adapter-folder. What is called is drawn
+    as the prompt says, the other arguments each by itself.
+    """
+    from studio.cli.places import adapter_files
+    from studio.preview.prompt import without_tags
+
+    given = [(Path(adapter).stem, adapter_files(adapter, runs)) for adapter in adapters or ()]
+    texts, tags = zip(*map(without_tags, prompt), strict=True) if prompt else ((), ())
+    called = _called(tags, given, adapter_folder or ())
+    own = [files for name, files in given if name not in called]
+    _require_drawable(num_own=len(own), is_called=bool(called), sweep=sweep, strength=strength)
+    shares = _shares(strength or (), len(own))
+    blocks = _blocks(block or ())
+    sampling = _sampling(
+        seeds=seed or [0, 1],
+        scheduler=scheduler,
+        clip_skip=clip_skip,
+        guidance_scale=guidance,
+        num_inference_steps=steps,
+    )
     from studio.cli.base import load_base
-    from studio.curation.trigger import with_trigger
     from studio.preview.grid import save_grid
     from studio.preview.pairs import sample_pairs, strength_sweep
-    from studio.preview.settings import SamplingSettings
-    from studio.recipe import validated
+    from studio.preview.stack import Stack
 
-    sampling = validated(SamplingSettings, {"strength": strength, "seeds": seed or [0, 1]})
-    headers = [read_adapter(file).header for file in found[0]]
-    trigger = " ".join(header.trigger for header in headers if header.trigger)
-    prompts = prompt or [with_trigger(subject, trigger) for subject in SUBJECTS]
-    model = load_base(base or headers[0].base_name or "pocket")
+    stacks = [Stack.read(f, share, blocks) for f, share in zip(own, shares, strict=True)]
+    calls = _stacks_called(tags, called)
+    header = next(adapter.header for stack in (*stacks, *calls) for adapter in stack.adapters)
+    prompts = texts or _prompts(stacks[0])
+    model = load_base(base or header.base_name or "pocket")
     note(f"drawing {len(prompts)} prompts with seeds {', '.join(map(str, sampling.seeds))}")
+    drawn = (model, prompts, sampling.seeds, sampling)
+    literal = not texts  # a trigger word may have signs in it
     comparison = (
-        strength_sweep(model, found[0], prompts, sampling.seeds, sampling)
+        strength_sweep(drawn[0], stacks[0], *drawn[1:], literal=literal)
         if sweep
-        else sample_pairs(model, found, prompts, sampling.seeds, sampling)
+        else sample_pairs(drawn[0], stacks, *drawn[1:], called=calls, literal=literal)
     )
     save_grid(comparison, out)
     result({"preview": out, **comparison.describe()}, [f"preview  {out}"], as_json=as_json)
+
+
+def _require_drawable(
+    *, num_own: int, is_called: bool, sweep: bool, strength: Sequence[float] | None
+) -> None:
+    """Refuse what leaves nothing to draw, or contradicts itself."""
+    from studio.errors import UserError
+
+    if not num_own and not is_called:
+        raise UserError(
+            "no adapter was given; name a file or a run, or call one: "
+            '--adapter-folder FOLDER --prompt "a cat <lora:NAME:0.8>"'
+        )
+    if sweep and (num_own != 1 or is_called):
+        given = f"{num_own} were given" + (", and prompts call others" if is_called else "")
+        raise UserError(f"--sweep draws one adapter, {given}")
+    if sweep and strength:
+        raise UserError("--sweep has strengths of its own; leave --strength out")
+
+
+def _shares(strengths: Sequence[float], count: int) -> list[float]:
+    """The strength of each adapter.
+
+    Raises:
+        UserError: there are neither one nor as many as adapters.
+        RecipeError: one is too large.
+    """
+    from studio.errors import UserError
+
+    if (len(strengths) > 1 and len(strengths) != count) or (strengths and not count):
+        raise UserError(
+            f"--strength was given {_times(len(strengths))} for {count} adapters that no prompt "
+            "calls; give one for all, or one for each in their order"
+        )
+    for strength in strengths:
+        _sampling(strength=strength)
+    return [*strengths] if len(strengths) == count else [*(strengths or (1.0,))] * count
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _blocks(given: Iterable[str]) -> dict[str, float]:
+    """``unet.up=0.5`` and so on, by block; whether there is such a block is seen later."""
+    from studio.errors import UserError
+
+    blocks = {}
+    for text in given:
+        name, _, share = text.partition("=")
+        try:
+            blocks[name.strip()] = float(share)
+        except ValueError:
+            raise UserError(f'--block "{text}" cannot be read; write it as unet.up=0.5') from None
+    return blocks
+
+
+def _sampling(**given: object) -> SamplingSettings:
+    """The settings with what was given.
+
+    Raises:
+        RecipeError: a value does not fit.
+    """
+    from studio.preview.settings import SamplingSettings
+    from studio.recipe import validated
+
+    return validated(SamplingSettings, {k: v for k, v in given.items() if v is not None})
+
+
+def _prompts(stack: Stack) -> list[str]:
+    """The usual subjects with the adapter's trigger words."""
+    from studio.curation.trigger import with_trigger
+
+    triggers = [adapter.header.trigger for adapter in stack.adapters if adapter.header.trigger]
+    return [with_trigger(subject, " ".join(triggers)) for subject in SUBJECTS]
+
+
+def _called(
+    tags: Iterable[Sequence[Tag]],
+    given: Iterable[tuple[str, AdapterFiles]],
+    folders: Iterable[Path],
+) -> dict[str, AdapterFiles]:
+    """The files of every adapter that a prompt calls: arguments first, then those in folders.
+
+    Raises:
+        UserError: a folder is none.
+        AdapterError: no adapter has that name.
+    """
+    from studio.errors import AdapterError
+
+    known: dict[str, AdapterFiles] = {path.stem: (path,) for path in _files_in(folders)}
+    known |= dict(given)
+    names = dict.fromkeys(tag.name for of_prompt in tags for tag in of_prompt)
+    for name in names:
+        if name not in known:
+            raise AdapterError(f'a prompt calls "{name}", but {_hint(name, known)}')
+    return {name: known[name] for name in names}
+
+
+def _files_in(folders: Iterable[Path]) -> list[Path]:
+    """Adapter files at any depth, the folder that was named first having the last word."""
+    from studio.adapters.formats import formats
+    from studio.errors import UserError
+
+    endings = {known.extension for known in formats()} - {""}
+    found: list[Path] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"--adapter-folder {folder} is no folder")
+        files = [path for path in sorted(folder.rglob("*")) if path.suffix in endings]
+        found = [*files, *found]
+    return found
+
+
+def _hint(name: str, known: Mapping[str, object]) -> str:
+    if not known:
+        return "there are no adapters to call; say where they lie with --adapter-folder"
+    by_lower = {other.lower(): other for other in known}
+    if close := get_close_matches(name.lower(), by_lower, n=3):
+        return f"no adapter is called so; near are: {', '.join(by_lower[c] for c in close)}"
+    listed = ", ".join(sorted(known)[:NAMES_LISTED])
+    return f"no adapter is called so; there are: {listed}{', …' * (len(known) > NAMES_LISTED)}"
+
+
+def _stacks_called(
+    tags: Iterable[Sequence[Tag]], called: Mapping[str, AdapterFiles]
+) -> list[Stack]:
+    """What each prompt calls, one stack for all prompts that call the same; nothing if none does."""
+    from studio.preview.stack import Stack
+
+    different = {
+        tuple(of_prompt): Stack.joined(Stack.called(tag, called[tag.name]) for tag in of_prompt)
+        for of_prompt in tags
+    }
+    return [different[tuple(of_prompt)] for of_prompt in tags] if called else []

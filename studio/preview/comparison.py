@@ -9,6 +9,7 @@ from PIL import Image
 from studio.preview.settings import SamplingSettings
 
 SAMPLER = "DDIM"
+"""The scheduler that is used where no other is asked for."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Comparison:
             "prompts": list(self.prompts),
             "negative_prompt": self.sampling.negative_prompt,
             "seeds": list(self.seeds),
-            "sampler": SAMPLER,
+            "sampler": self.sampling.scheduler,
             "num_inference_steps": self.sampling.num_inference_steps,
             "guidance_scale": self.sampling.guidance_scale,
+            "clip_skip": self.sampling.clip_skip,
         }

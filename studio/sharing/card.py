@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from studio.adapters.adapter import AdapterHeader
 from studio.adapters.files import read_adapter
@@ -94,7 +94,7 @@ def _tools(run: RunFolder, file: str) -> list[str]:
     return told([ToolVerdict(**verdict) for verdict in last.get("tools", ())])
 
 
-def _template() -> Any:
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("studio.sharing", "templates"),
         autoescape=False,
