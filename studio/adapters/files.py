@@ -78,7 +78,7 @@ def _extension(path: Path) -> str:
         return ""
     if not path.is_file():
         raise AdapterError(f"{path} is no file; give an adapter's file or folder")
-    known = {found.extension for found in formats()}
+    known = {found.extension for found in formats()} - {""}  # a folder's
     return path.suffix if path.suffix in known else SAFETENSORS
 
 

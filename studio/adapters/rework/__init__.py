@@ -1,0 +1,1 @@
+"""Adapter files made into others: merged, resized, extracted, converted, worked into a base model."""
