@@ -186,7 +186,9 @@ def _draw_grid(
     prompts = contenders[0].report.prompts[:GRID_PROMPTS]
     with reporter.stage("drawing the comparison") as progress:
         seeds = recipe.sampling.seeds[:1]
-        pairs = sample_pairs(base, adapters, prompts, seeds, recipe.sampling, progress=progress)
+        pairs = sample_pairs(
+            base, adapters, prompts, seeds, recipe.sampling, progress=progress, literal=True
+        )
     save_grid(pairs, path)
 
 

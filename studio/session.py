@@ -146,6 +146,7 @@ class Session:
                 sampling.seeds,
                 sampling,
                 progress=progress,
+                literal=not sampling.prompts,
             )
         save_grid(comparison, self.folder.preview_path)
         self.reporter.note(f"preview: {self.folder.preview_path}")
@@ -214,7 +215,9 @@ class Session:
         sampling = self.recipe.sampling
         prompts = sampling.prompts or self._prompts(PREVIEW_PROMPTS)
         with applied(adapter, base, sampling.strength):
-            pictures = sample(base, prompts, sampling.seeds[:1], sampling)
+            pictures = sample(
+                base, prompts, sampling.seeds[:1], sampling, literal=not sampling.prompts
+            )
         folder = self.folder.samples / f"step-{step:06d}"
         with atomic.replacing_folder(folder) as temporary:
             for number, picture in enumerate(pictures):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,13 +11,10 @@ import typer
 from studio.cli.output import AsJson, Runs, note, result
 
 if TYPE_CHECKING:
-    from studio.adapters.exported import AdapterFiles
-    from studio.preview.prompt import Tag
     from studio.preview.settings import SamplingSettings
     from studio.preview.stack import Stack
 
 SUBJECTS = ("a red heart", "a smiling face", "a blue book", "a cat")
-NAMES_LISTED = 8
 
 
 def preview(  # noqa: PLR0917 - options of a command
@@ -66,12 +62,13 @@ def preview(  # noqa: PLR0917 - options of a command
     A prompt may call adapters: the arguments, and those in --adapter-folder. What is called is drawn
     as the prompt says, the other arguments each by itself.
     """
+    from studio.cli.called_adapters import called_files, called_stacks
     from studio.cli.places import adapter_files
     from studio.preview.prompt import without_tags
 
     given = [(Path(adapter).stem, adapter_files(adapter, runs)) for adapter in adapters or ()]
     texts, tags = zip(*map(without_tags, prompt), strict=True) if prompt else ((), ())
-    called = _called(tags, given, adapter_folder or ())
+    called = called_files(tags, given, adapter_folder or ())
     own = [files for name, files in given if name not in called]
     _require_drawable(num_own=len(own), is_called=bool(called), sweep=sweep, strength=strength)
     shares = _shares(strength or (), len(own))
@@ -89,7 +86,7 @@ def preview(  # noqa: PLR0917 - options of a command
     from studio.preview.stack import Stack
 
     stacks = [Stack.read(f, share, blocks) for f, share in zip(own, shares, strict=True)]
-    calls = _stacks_called(tags, called)
+    calls = called_stacks(tags, called)
     header = next(adapter.header for stack in (*stacks, *calls) for adapter in stack.adapters)
     prompts = texts or _prompts(stacks[0])
     model = load_base(base or header.base_name or "pocket")
@@ -178,63 +175,3 @@ def _prompts(stack: Stack) -> list[str]:
 
     triggers = [adapter.header.trigger for adapter in stack.adapters if adapter.header.trigger]
     return [with_trigger(subject, " ".join(triggers)) for subject in SUBJECTS]
-
-
-def _called(
-    tags: Iterable[Sequence[Tag]],
-    given: Iterable[tuple[str, AdapterFiles]],
-    folders: Iterable[Path],
-) -> dict[str, AdapterFiles]:
-    """The files of every adapter that a prompt calls: arguments first, then those in folders.
-
-    Raises:
-        UserError: a folder is none.
-        AdapterError: no adapter has that name.
-    """
-    from studio.errors import AdapterError
-
-    known: dict[str, AdapterFiles] = {path.stem: (path,) for path in _files_in(folders)}
-    known |= dict(given)
-    names = dict.fromkeys(tag.name for of_prompt in tags for tag in of_prompt)
-    for name in names:
-        if name not in known:
-            raise AdapterError(f'a prompt calls "{name}", but {_hint(name, known)}')
-    return {name: known[name] for name in names}
-
-
-def _files_in(folders: Iterable[Path]) -> list[Path]:
-    """Adapter files at any depth, the folder that was named first having the last word."""
-    from studio.adapters.formats import formats
-    from studio.errors import UserError
-
-    endings = {known.extension for known in formats()} - {""}
-    found: list[Path] = []
-    for folder in folders:
-        if not folder.is_dir():
-            raise UserError(f"--adapter-folder {folder} is no folder")
-        files = [path for path in sorted(folder.rglob("*")) if path.suffix in endings]
-        found = [*files, *found]
-    return found
-
-
-def _hint(name: str, known: Mapping[str, object]) -> str:
-    if not known:
-        return "there are no adapters to call; say where they lie with --adapter-folder"
-    by_lower = {other.lower(): other for other in known}
-    if close := get_close_matches(name.lower(), by_lower, n=3):
-        return f"no adapter is called so; near are: {', '.join(by_lower[c] for c in close)}"
-    listed = ", ".join(sorted(known)[:NAMES_LISTED])
-    return f"no adapter is called so; there are: {listed}{', …' * (len(known) > NAMES_LISTED)}"
-
-
-def _stacks_called(
-    tags: Iterable[Sequence[Tag]], called: Mapping[str, AdapterFiles]
-) -> list[Stack]:
-    """What each prompt calls, one stack for all prompts that call the same; nothing if none does."""
-    from studio.preview.stack import Stack
-
-    different = {
-        tuple(of_prompt): Stack.joined(Stack.called(tag, called[tag.name]) for tag in of_prompt)
-        for of_prompt in tags
-    }
-    return [different[tuple(of_prompt)] for of_prompt in tags] if called else []

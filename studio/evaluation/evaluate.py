@@ -54,11 +54,16 @@ def evaluate(
     prompts = evaluation_prompts(held_out, training, trigger, settings.prompts, captions)
     folder = clip_folder(base, settings)
     scorer = None if folder is None else ClipScorer.load(folder)
-    pairs = sample_pairs(base, [adapter], prompts, settings.seeds, sampling, progress=progress)
+    # Captions are what training read, sign for sign; a bracket in them is no emphasis.
+    pairs = sample_pairs(
+        base, [adapter], prompts, settings.seeds, sampling, progress=progress, literal=True
+    )
     elsewhere = None
     if settings.drift_prompts:
         seeds = settings.seeds[:1]
-        elsewhere = sample_pairs(base, [adapter], settings.drift_prompts, seeds, sampling)
+        elsewhere = sample_pairs(
+            base, [adapter], settings.drift_prompts, seeds, sampling, literal=True
+        )
     report = measure(pairs, held_out, training, scorer=scorer, trigger=trigger, elsewhere=elsewhere)
     return replace(report, seconds=time.perf_counter() - started)
 

@@ -8,9 +8,6 @@ from PIL import Image
 
 from studio.preview.settings import SamplingSettings
 
-SAMPLER = "DDIM"
-"""The scheduler that is used where no other is asked for."""
-
 
 @dataclass(frozen=True)
 class Series:

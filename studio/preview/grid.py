@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, PngImagePlugin
 
 from studio import atomic
-from studio.preview.comparison import SAMPLER, Comparison
+from studio.preview.comparison import Comparison
 from studio.preview.typography import LINE_HEIGHT, draw_lines, shortened, width_px, wrapped
 
 PAPER, INK, MUTED, LINE, ACCENT = "#f5f4f1", "#1c2126", "#757b83", "#d9d8d3", "#d4532b"
@@ -174,7 +174,7 @@ def footer(comparison: Comparison) -> str:
     sampling = comparison.sampling
     strengths = sorted({s.strength for s in comparison.series if s.strength})
     parts = [
-        SAMPLER,
+        comparison.sampling.scheduler,
         f"{sampling.num_inference_steps} steps",
         f"CFG {sampling.guidance_scale:g}",
         "strength " + ", ".join(f"{s:g}" for s in strengths) if strengths else "",

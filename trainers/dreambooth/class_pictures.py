@@ -44,7 +44,7 @@ def draw_class_pictures(
     for start in range(0, count, size):
         paths = [own / _file_name(number) for number in range(start, start + size)]
         if not all(path.is_file() for path in paths):
-            pictures = sample(base, [prompt], range(start, start + size), sampling)
+            pictures = sample(base, [prompt], range(start, start + size), sampling, literal=True)
             for path, picture in zip(paths, pictures, strict=True):
                 with atomic.replacing(path) as temporary:
                     picture.save(temporary, format="PNG")
