@@ -39,7 +39,7 @@ def write_tensors(
     metadata = {**to_metadata(header), **more}
     entries = _entries(tensors)
     # kohya hashes a file that has its own keys only, for users may edit the others.
-    start = _header({k: v for k, v in metadata.items() if k.startswith("ss_")}, entries)
+    start = header_bytes({k: v for k, v in metadata.items() if k.startswith("ss_")}, entries)
     digest, legacy = hashlib.sha256(), hashlib.sha256()
     position = len(start)
     legacy.update(start[slice(*LEGACY_HASH_BYTES)])
@@ -62,7 +62,7 @@ def write_safetensors(
     """Write tensors and metadata, sorted, whole or not at all; one tensor at a time in memory."""
     entries = _entries(tensors)
     with atomic.replacing(path) as temporary, temporary.open("wb") as file:
-        file.write(_header(metadata, entries))
+        file.write(header_bytes(metadata, entries))
         for chunk in _chunks(tensors, entries):
             file.write(chunk)
 
@@ -104,7 +104,12 @@ def _chunks(tensors: Mapping[str, torch.Tensor], names: Iterable[str]) -> Iterat
         yield memoryview(numbers.numpy())  # type: ignore[arg-type]  # arrays are buffers
 
 
-def _header(metadata: Mapping[str, str], entries: Mapping[str, object]) -> bytes:
+def header_bytes(metadata: Mapping[str, str], entries: Mapping[str, object]) -> bytes:
+    """The beginning of a safetensors file, its length included; metadata sorted, padded to 8 bytes.
+
+    Args:
+        entries: dtype, shape and data_offsets of each tensor, by name, in the order of the data.
+    """
     content = {"__metadata__": dict(sorted(metadata.items())), **entries}
     text = json.dumps(content, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)

@@ -28,7 +28,7 @@ def verify(
     from studio.adapters.verify import verify as read_back
     from studio.cli.base import load_base
     from studio.cli.places import adapter_file
-    from studio.errors import AdapterError, VerificationError
+    from studio.errors import AdapterError
 
     wanted = _known(tool or [])
     path = adapter_file(file, runs)
@@ -38,7 +38,7 @@ def verify(
         note(f"warning: {warning}")
     verdict = read_back(path, adapter, model)
     if not verdict.ok:
-        raise VerificationError(f"{path} does not read back as it says: {verdict.problem()}")
+        raise AdapterError(f"{path} will not do what it says: {verdict.problem()}")
     tools = tool_verdicts(path, format_of(path), adapter, model)
     lines = [f"ok: {path}: {verdict.layers} layers, {verdict.format}, {verdict.dtype}"]
     result(

@@ -6,8 +6,6 @@ what does not change is copied byte by byte: a model of any size takes the memor
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +13,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
+from studio.adapters.tensor_bytes import header_bytes
 from studio.bases.tensor_file import TensorFileLayout, TensorPlace
 from studio.errors import AdapterError
 
@@ -77,10 +76,7 @@ def _header(
         }
         for key, place in tensors.items()
     }
-    content = {"__metadata__": dict(sorted(metadata.items())), **entries}
-    text = json.dumps(content, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text
+    return header_bytes(metadata, entries)
 
 
 def _copy(old: BinaryIO, new: BinaryIO, place: TensorPlace) -> None:

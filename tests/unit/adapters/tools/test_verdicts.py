@@ -92,3 +92,18 @@ def test_a_misspelled_file_is_named_by_each_tool(
     said = refusals(tool_verdicts(file.path, format_of(file.path), adapter, tiny_base))
     assert said.keys() == set(TOOLS)
     assert "to_w" in said["A1111"]
+
+
+def test_a_file_that_is_wrong_in_itself_is_the_users_to_mend(
+    lora: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pocket = load_base("pocket")
+    (file,) = export(lora(pocket), pocket, tmp_path, "x", formats=["kohya"], dtype="fp16")
+    tensors = load_file(file.path)
+    for key in [k for k in tensors if k.startswith("lora_unet_mid_block")][:3]:
+        tensors[key.replace("mid_block", "mid_blocks")] = tensors.pop(key)
+    save_file(tensors, file.path)
+    assert exit_code(["adapter", "verify", str(file.path), "--base", "pocket"]) == 2
+    told = capsys.readouterr().err.strip().splitlines()
+    assert told[-1].startswith("error: ")
+    assert "mid_blocks" in told[-1]
