@@ -365,8 +365,11 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Counted:
     """Stands for the sampler: gray pictures by seed; which seeds each call was asked for."""
     calls: Counted = []
 
-    def gray(base: BaseModel, prompts: list[str], seeds: list[int], settings: Any) -> list[Any]:
+    def gray(
+        base: BaseModel, prompts: list[str], seeds: list[int], settings: Any, *, literal: bool
+    ) -> list[Any]:
         assert prompts == [CLASS]
+        assert literal
         calls.append(list(seeds))
         return [Image.new("RGB", (64, 64), (seed, seed, seed)) for seed in seeds]
 
