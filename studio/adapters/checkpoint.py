@@ -19,24 +19,21 @@ from studio.adapters.header import from_metadata
 from studio.adapters.original_names import (
     CLIP,
     OPEN_CLIP,
+    QKV,
     UNET,
     VAE,
-    clip_name,
-    diffusers_unet_name,
+    VIT_H_LAYERS,
     open_clip_name,
     original_unet_name,
     original_vae_name,
 )
+from studio.adapters.parameter_names import names_in_original
 from studio.adapters.tensor_bytes import Dtype, rounded, write_tensors
 from studio.adapters.whole_weights import all_weights
 from studio.bases.base_model import BaseModel, Family
 from studio.errors import AdapterError
 
 PARTS_KEY = "studio.parts"
-# SD 2.x reads open_clip's ViT-H at its last layer but one, and diffusers leaves the last layer out.
-VIT_H_LAYERS = 24
-_FILLED_UP = (f"transformer.resblocks.{VIT_H_LAYERS - 1}.", "text_projection", "logit_scale")
-_QKV = ("q_proj", "k_proj", "v_proj")
 _Named = Iterator[tuple[str, Tensor]]
 
 
@@ -130,35 +127,18 @@ def _joined(weights: Mapping[str, Tensor]) -> _Named:
     for name, tensor in weights.items():
         attention, query, kind = name.partition("q_proj.")
         if query:
-            joined = torch.cat([weights[f"{attention}{part}.{kind}"] for part in _QKV])
+            joined = torch.cat([weights[f"{attention}{part}.{kind}"] for part in QKV])
             yield f"{open_clip_name(attention)}in_proj_{kind}", joined
-        elif not any(f"{part}." in name for part in _QKV):
+        elif not any(f"{part}." in name for part in QKV):
             yield open_clip_name(name), tensor.T if name == "text_projection.weight" else tensor
 
 
 def _neutral(tensors: Mapping[str, Tensor], family: Family) -> _Named:
-    prefixes = {UNET: "unet"}
-    prefixes |= {prefix: part for (of, part), prefix in (CLIP | OPEN_CLIP).items() if of == family}
+    """The way back from `_original`, without the VAE."""
     for key, tensor in tensors.items():
-        prefix = next((prefix for prefix in prefixes if key.startswith(prefix)), None)
-        if prefix is None:
-            continue
-        part, name = prefixes[prefix], key.removeprefix(prefix)
-        if part == "unet":
-            yield f"unet.{diffusers_unet_name(name, family)}", tensor
-        elif (family, part) in CLIP:
-            yield f"{part}.{name}", tensor
-        elif family != "sd2" or not name.startswith(_FILLED_UP):
-            yield from ((f"{part}.{inner}", t) for inner, t in _split(name, tensor))
-
-
-def _split(name: str, tensor: Tensor) -> _Named:
-    """The way back from `_joined`."""
-    attention, joined, kind = name.partition("in_proj_")
-    if joined:
-        for part, third in zip(_QKV, tensor.chunk(3), strict=True):
-            yield f"{clip_name(attention)}{part}.{kind}", third.contiguous()
-    elif name == "text_projection":
-        yield "text_projection.weight", tensor.T.contiguous()
-    else:
-        yield clip_name(name), tensor
+        names = names_in_original(key, family)
+        if len(names) == len(QKV):
+            thirds = tensor.chunk(len(QKV))
+            yield from zip(names, (third.contiguous() for third in thirds), strict=True)
+        elif names:
+            yield names[0], tensor.T.contiguous() if key.endswith(".text_projection") else tensor

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.adapters.formats import (
     FILE_STEM_KEY,
+    MAX_HEADER_BYTES,
     SAFETENSORS,
     Format,
     PathFormatModule,
@@ -25,7 +26,6 @@ from studio.bases.base_model import Family
 from studio.bases.tensor_file import TensorFileError, TensorFileLayout, read_layout
 from studio.errors import AdapterError
 
-MAX_HEADER_BYTES = 16 << 20  # a thousand times what a large adapter's header takes
 FLOATING = {"F64", "F32", "F16", "BF16"}
 
 

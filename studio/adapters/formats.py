@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from studio.bases.base_model import BaseModel
 
 SAFETENSORS = ".safetensors"
+MAX_HEADER_BYTES = 16 << 20
+"""A thousand times what a large adapter's header takes."""
 FILE_STEM_KEY = "studio.file_stem"
 """Metadata that ``read`` gets beside the file's own: the file's name, for formats that say no other."""
 

@@ -22,6 +22,10 @@ OPEN_CLIP: dict[tuple[Family, str], str] = {
     ("sd2", "text_encoder"): "cond_stage_model.model.",
     ("sdxl", "text_encoder_2"): "conditioner.embedders.1.model.",
 }
+QKV = ("q_proj", "k_proj", "v_proj")
+"""In the order in which open_clip joins their rows into one matrix."""
+VIT_H_LAYERS = 24
+"""Of open_clip's ViT-H, which SD 2.x reads at its last layer but one; diffusers leaves the last out."""
 LAYERS_PER_BLOCK = 2
 # Per level from the outermost: whether it has attention.
 _ATTENTION: dict[Family, tuple[bool, ...]] = {

@@ -52,8 +52,7 @@ def read_single_file(path: Path, name: str) -> SingleFile:
             or there is no configuration folder beside it.
     """
     tensors = _tensors(path, name)
-    family = _family(tensors, name)
-    check_supported(family, name)
+    family = checkpoint_family(tensors, name)
     check_channels(tensors[FIRST_CONVOLUTION].shape[1], name)
     folder = path.with_suffix("")
     if not folder.is_dir():
@@ -79,7 +78,12 @@ def _tensors(path: Path, name: str) -> dict[str, TensorPlace]:
         ) from error
 
 
-def _family(tensors: Mapping[str, TensorPlace], name: str) -> Family:
+def checkpoint_family(tensors: Mapping[str, TensorPlace], name: str) -> Family:
+    """The family of a checkpoint in the original naming, by its tensors' names.
+
+    Raises:
+        BaseModelError: it is no whole checkpoint, or of a family that is not supported.
+    """
     is_unet = FIRST_CONVOLUTION in tensors and len(tensors[FIRST_CONVOLUTION].shape) > 1
     if is_unet and any(key.startswith(REFINER_KEYS) for key in tensors):
         raise refiner_error(name)
@@ -91,4 +95,6 @@ def _family(tensors: Mapping[str, TensorPlace], name: str) -> Family:
             f"base model {name!r} is not a whole Stable Diffusion checkpoint in the original "
             "naming; is it an adapter, or a U-Net without its text encoder?"
         )
-    return families.pop()
+    family = families.pop()
+    check_supported(family, name)
+    return family

@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.adapters.formats import SAFETENSORS
+from studio.adapters.formats import MAX_HEADER_BYTES, SAFETENSORS
 from studio.adapters.inspection.names import NamedLayers, Shapes, layers_in
 from studio.bases.tensor_file import TensorFileError, TensorFileLayout, read_layout
 from studio.errors import AdapterError
@@ -22,7 +22,6 @@ from studio.errors import AdapterError
 if TYPE_CHECKING:
     from torch import Tensor
 
-MAX_HEADER_BYTES = 16 << 20  # as `studio.adapters.files` has it
 PICKLED = frozenset({".pt", ".bin", ".pth", ".ckpt"})
 PART_FOLDERS = ("unet", "text_encoder", "text_encoder_2")
 INDEX_FILE, HEADER_FILE = "model_index.json", "adapter.json"

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from studio.adapters.layer_change import Parts, changed_weight
-from studio.adapters.rework.parameter_names import key_in_original, keys_in_folder
+from studio.adapters.parameter_names import key_in_original, keys_in_folder
 from studio.adapters.rework.rewriting import read_tensor
 from studio.adapters.rework.weight_files import WeightFiles
 from studio.bases.base_model import Family

@@ -13,13 +13,12 @@ from typing import BinaryIO
 
 from torch import Tensor
 
-from studio.adapters.rework.parameter_names import name_in_folder, names_in_original
+from studio.adapters.parameter_names import name_in_folder, names_in_original
 from studio.adapters.rework.rewriting import read_tensor
 from studio.bases.base_model import Family
-from studio.bases.configuration import check_supported
 from studio.bases.diffusers_folder import read_diffusers_folder
 from studio.bases.digests import file_digest, weights_digest
-from studio.bases.single_file import FIRST_CONVOLUTION, TEXT_ENCODER_KEYS
+from studio.bases.single_file import checkpoint_family
 from studio.bases.source import locate
 from studio.bases.tensor_file import TensorFileError, TensorFileLayout, read_layout
 from studio.errors import BaseModelError
@@ -137,7 +136,7 @@ def _of_file(path: Path, name: str) -> WeightFiles:
         raise BaseModelError(
             f"base model {name!r} cannot be read: {error}; fetch it anew"
         ) from error
-    family = _family(layout, name)
+    family = checkpoint_family(layout.tensors, name)
     _require_wide_numbers(layout, name)
     places: dict[str, WeightPlace] = {}
     for key, entry in layout.tensors.items():
@@ -158,19 +157,3 @@ def _require_wide_numbers(layout: TensorFileLayout, name: str) -> None:
             f"base model {name!r} holds {narrow} as {layout.tensors[narrow].dtype}; give the model "
             "in fp16, bf16 or fp32"
         )
-
-
-def _family(layout: TensorFileLayout, name: str) -> Family:
-    families = {
-        family
-        for start, family in TEXT_ENCODER_KEYS.items()
-        if any(key.startswith(start) for key in layout.tensors)
-    }
-    if FIRST_CONVOLUTION not in layout.tensors or len(families) != 1:
-        raise BaseModelError(
-            f"base model {name!r} is not a whole Stable Diffusion checkpoint in the original "
-            "naming; is it an adapter, or a U-Net without its text encoder?"
-        )
-    family = families.pop()
-    check_supported(family, name)
-    return family

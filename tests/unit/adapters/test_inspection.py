@@ -18,14 +18,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from studio.adapters import files
 from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.adapters.blocks import block_of
 from studio.adapters.export import export
 from studio.adapters.files import format_of, read_adapter
 from studio.adapters.formats import format_named, formats
 from studio.adapters.hypernetwork_network import ContextNetwork, structure_of
-from studio.adapters.inspection import content as inspection_content
 from studio.adapters.inspection.content import flat_tensors
 from studio.adapters.inspection.findings import Block
 from studio.adapters.inspection.folder import Listed, listed
@@ -629,10 +627,6 @@ def test_a_table_that_holds_itself_ends() -> None:
     for _ in range(40):
         wide = [wide, wide]
     assert list(flat_tensors({**table, "wide": wide})) == ["a.b"]
-
-
-def test_the_limit_on_headers_is_the_readers() -> None:
-    assert inspection_content.MAX_HEADER_BYTES == files.MAX_HEADER_BYTES
 
 
 # Folders

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from studio.adapters.checkpoint import VIT_H_LAYERS
 from studio.adapters.names import flat, nested
 from studio.adapters.original_names import (
     CLIP,
     OPEN_CLIP,
+    QKV,
     UNET,
+    VIT_H_LAYERS,
     clip_name,
     diffusers_unet_name,
     open_clip_name,
@@ -15,9 +16,7 @@ from studio.adapters.original_names import (
 )
 from studio.bases.base_model import Family
 
-QKV = ("q_proj", "k_proj", "v_proj")
-"""In the order in which open_clip joins their rows into one matrix."""
-# SD 2.x reads open_clip's ViT-H at its last layer but one; the live model ends there.
+# The live model of SD 2.x ends one layer earlier.
 _LEFT_OUT = (f"encoder.layers.{VIT_H_LAYERS - 1}.", "text_projection.")
 # Tables of numbers and CLIP's temperature, which some files have and no part of a model here.
 _NO_WEIGHTS = ("position_ids", "logit_scale")
