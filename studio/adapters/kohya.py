@@ -4,7 +4,8 @@ Per layer ``NAME.lora_down.weight``, ``NAME.lora_up.weight`` and ``NAME.alpha``;
 weight is alpha / rank * up @ down, so a scale by another rule (rsLoRA) is stated as the alpha that
 gives it. LoHa and LoKr stand there as LyCORIS names them, which is also how peft does: ``hada_w1_a`` …,
 ``lokr_w1`` …. DoRA adds ``NAME.dora_scale``, [out, 1], the length of each row of the changed weight, as
-LyCORIS reads it; other tools read it in ways of their own, so for DoRA prefer the diffusers format.
+LyCORIS reads it, which kohya's scripts run for the files that name it; the webuis and ComfyUI read it in
+ways of their own, so for those bake a DoRA into a plain LoRA.
 """
 
 from __future__ import annotations
@@ -122,16 +123,24 @@ def _metadata(layers: Layers) -> dict[str, str]:
         return widths.most_common(1)[0][0]
 
     rank, alpha = commonest(layers.values())
-    variant = variant_of_all(layers)
-    args = {} if variant == "lora" else {"algo": variant}
+    algorithm = _algorithm(layers)
+    args = dict(algorithm)
     convs = [parts for parts in layers.values() if is_spatial(parts)]
     if convs:
         conv_rank, conv_alpha = commonest(convs)
         args |= {"conv_dim": str(conv_rank), "conv_alpha": f"{conv_alpha:g}"}
     return {
         "studio.format": "kohya",
-        "ss_network_module": "networks.lora" if variant == "lora" else "lycoris.kohya",
+        "ss_network_module": "lycoris.kohya" if algorithm else "networks.lora",
         "ss_network_dim": str(rank),
         "ss_network_alpha": f"{alpha:g}",
         "ss_network_args": json.dumps(args),
     }
+
+
+def _algorithm(layers: Layers) -> dict[str, str]:
+    """What LyCORIS has to be told; nothing for a plain LoRA, which kohya's own network reads."""
+    variant = variant_of_all(layers)
+    if any(MAGNITUDE in parts for parts in layers.values()):
+        return {"algo": variant, "dora_wd": "True", "wd_on_output": "True"}
+    return {} if variant == "lora" else {"algo": variant}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -36,21 +36,25 @@ def measure_changes(
     Raises:
         VerificationError: it is not a whole safetensors file of floating point numbers.
     """
-    return compare_changes(load_content(path), read_back, trained, base)
+    return compare_changes(load_content(path), [read_back], trained, base)[0]
 
 
 def compare_changes(
-    content: FileContent, read_back: Reader, trained: Mapping[str, Change], base: BaseModel
-) -> Measurement:
-    """As `measure_changes`, of a file that was read already."""
-    found = read_back(content, base)
-    return Measurement(
-        differences=_differences(found.changes, trained, base),
-        missing=tuple(sorted(set(trained) - set(found.changes))),
-        unmatched=tuple(found.unmatched),
-        tensors=len(content.tensors),
-        dtype=coarsest(content),
-    )
+    content: FileContent, readers: Sequence[Reader], trained: Mapping[str, Change], base: BaseModel
+) -> list[Measurement]:
+    """As `measure_changes`, of a file that was read already, for several readers at once."""
+    readings = [read_back(content, base) for read_back in readers]
+    differences = _differences([found.changes for found in readings], trained, base)
+    return [
+        Measurement(
+            differences=measured,
+            missing=tuple(sorted(set(trained) - set(found.changes))),
+            unmatched=tuple(found.unmatched),
+            tensors=len(content.tensors),
+            dtype=coarsest(content),
+        )
+        for found, measured in zip(readings, differences, strict=True)
+    ]
 
 
 def coarsest(content: FileContent) -> torch.dtype:
@@ -59,20 +63,28 @@ def coarsest(content: FileContent) -> torch.dtype:
 
 
 def _differences(
-    found: Mapping[str, Change], trained: Mapping[str, Change], base: BaseModel
-) -> dict[str, float]:
-    weights = {
-        f"{part}.{name.removeprefix('text_model.')}": weight
-        for part, name, weight in live_layers(base)
-    }
-    measured: dict[str, tuple[float, float]] = {}
+    readings: Sequence[Mapping[str, Change]], trained: Mapping[str, Change], base: BaseModel
+) -> list[dict[str, float]]:
+    """Layer by layer, so that what was trained is worked out once for all readings."""
+    measured: list[dict[str, tuple[float, float]]] = [{} for _ in readings]
     unseen: dict[str, float] = {}
-    for path, change in found.items():
-        weight = weights[path]
-        got = change(weight)
-        wanted = trained[path](weight) if path in trained else torch.zeros_like(got)
-        measured[path] = (got - wanted).abs().max().item(), wanted.abs().max().item()
+    for part, name, weight in live_layers(base):
+        path = f"{part}.{name.removeprefix('text_model.')}"
+        changes = [(number, found[path]) for number, found in enumerate(readings) if path in found]
+        if not changes:
+            continue
+        wanted = trained[path](weight) if path in trained else torch.zeros(weight.shape)
+        size = wanted.abs().max().item()
         unseen[path] = INVISIBLE * weight.abs().max().item()
+        for number, change in changes:
+            measured[number][path] = (change(weight) - wanted).abs().max().item(), size
+    return [_as_shares(sizes, unseen) for sizes in measured]
+
+
+def _as_shares(
+    measured: Mapping[str, tuple[float, float]], unseen: Mapping[str, float]
+) -> dict[str, float]:
+    """Each difference as a share of its layer's trained change, or of what can be seen at all."""
     largest = max((size for _, size in measured.values()), default=0.0)
     return {
         path: relative(difference, max(size, FLOOR * largest, unseen[path]))

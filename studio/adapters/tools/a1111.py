@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from studio.adapters.readback import FileContent, ReadBack
-from studio.adapters.tools.arithmetic import columns_of_changed
+from studio.adapters.tools.arithmetic import Rules, columns_of_changed
 from studio.adapters.tools.live_names import OPEN_CLIP_PARTS, named_layers, original_name
 from studio.adapters.tools.lookup import Places, looked_up
 from studio.adapters.tools.webui_names import webui_name
@@ -23,7 +23,7 @@ _ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
 def read_back(content: FileContent, base: BaseModel) -> ReadBack:
     """What A1111 does with the file on this base."""
     known_as = partial(webui_name, family=base.family)
-    result = looked_up(content, _places(base), known_as, columns_of_changed)
+    result = looked_up(content, _places(base), known_as, Rules(columns_of_changed))
     _leave_parted_attention(result, base)
     return result
 

@@ -1,8 +1,9 @@
-"""How tools compute a layer's change from a file's tensors; of DoRA each has a reading of its own."""
+"""How tools compute a layer's change from a file's tensors; of DoRA and OFT each has a way of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,16 +19,31 @@ Decomposition = Callable[[Tensor, Tensor, Tensor], Tensor]
 _LORA = {"lora_down.weight", "lora_up.weight"}
 _LOHA = {"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"}
 _LOKR = {f"lokr_w{n}{end}" for n in (1, 2) for end in ("", "_a", "_b")}
+_OFT = {"oft_blocks"}
 _SCALES = {"alpha", "dora_scale"}
 
 
-def change_of(found: Found, weight: Tensor, decomposed: Decomposition | None) -> Change | None:
-    """What a tool adds to ``weight``; None where the tensors make up no change of it.
+@dataclass(frozen=True)
+class Rules:
+    """What a tool makes of tensors that tools read differently.
 
-    Args:
-        decomposed: how the tool reads ``dora_scale``; None: not at all.
+    Attributes:
+        decomposed: how it reads ``dora_scale``; None: not at all.
+        turns: whether it knows ``oft_blocks``.
+        limit_grows: whether an OFT's alpha limits the rotation by alpha times the layer's rows, or by
+            alpha alone.
     """
+
+    decomposed: Decomposition | None
+    turns: bool = True
+    limit_grows: bool = True
+
+
+def change_of(found: Found, weight: Tensor, rules: Rules) -> Change | None:
+    """What a tool adds to ``weight``; None where the tensors make up no change of it."""
     names = set(found) - _SCALES
+    if names == _OFT:
+        return _turning(found, weight, rules) if rules.turns else None
     if names == _LORA:
         delta = _low_rank(found, weight)
     elif names == _LOHA:
@@ -36,9 +52,9 @@ def change_of(found: Found, weight: Tensor, decomposed: Decomposition | None) ->
         delta = _kronecker(found, weight)
     else:
         return None
-    if delta is None or "dora_scale" not in found or decomposed is None:
+    if delta is None or "dora_scale" not in found or rules.decomposed is None:
         return delta and _constant(delta)
-    return _decomposing(delta, found["dora_scale"].float(), decomposed)
+    return _decomposing(delta, found["dora_scale"].float(), rules.decomposed)
 
 
 def rows_of_changed(weight: Tensor, added: Tensor, scale: Tensor) -> Tensor:
@@ -60,6 +76,10 @@ def columns_of_changed(weight: Tensor, added: Tensor, scale: Tensor) -> Tensor:
     """A1111 1.10: always by the norms of the changed columns, whatever the scale is made for."""
     changed = weight + added
     return changed * (scale / _norms(changed, 1))
+
+
+LYCORIS = Rules(rows_of_changed)
+"""Which kohya's scripts run for the files that name it."""
 
 
 def _decomposing(delta: Callable[[], Tensor], scale: Tensor, decomposed: Decomposition) -> Change:
@@ -112,6 +132,30 @@ def _kronecker(found: Found, weight: Tensor) -> Callable[[], Tensor] | None:
         return None
     spread = left.reshape(*left.shape, *[1] * (right.dim() - left.dim()))
     return lambda: factor * torch.kron(spread, right)
+
+
+def _turning(found: Found, weight: Tensor, rules: Rules) -> Change | None:
+    """W' = R^T W, R block by block (I + Q) (I - Q)^-1 with Q = B - B^T: the layer's output turns."""
+    blocks = found["oft_blocks"].float()
+    if blocks.dim() != 3 or blocks.shape[1] != blocks.shape[2]:
+        return None
+    if blocks.shape[0] * blocks.shape[1] != len(weight):
+        return None
+    alpha = float(found.get("alpha", torch.zeros(())))
+    limit = alpha * len(weight) if rules.limit_grows else alpha
+    skew = blocks - blocks.mT
+    length = float(torch.linalg.vector_norm(skew))
+    if 0 < limit < length:
+        skew = skew * (limit / length)
+    one = torch.eye(blocks.shape[1])
+    rotations = torch.matmul(one + skew, torch.linalg.inv(one - skew))
+
+    def change(weight: Tensor) -> Tensor:
+        rows = weight.detach().float().cpu().flatten(1)
+        turned = torch.bmm(rotations.mT, rows.reshape(*blocks.shape[:2], -1))
+        return (turned.reshape(rows.shape) - rows).reshape(weight.shape)
+
+    return change
 
 
 def _whole(found: Found, name: str) -> Tensor:

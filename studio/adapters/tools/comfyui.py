@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from studio.adapters.readback import FileContent, ReadBack
-from studio.adapters.tools.arithmetic import rows_of_original
+from studio.adapters.tools.arithmetic import Rules, rows_of_original
 from studio.adapters.tools.live_names import named_layers, original_name
 from studio.adapters.tools.lookup import Places, looked_up
 from studio.bases.base_model import BaseModel
@@ -15,7 +15,7 @@ _TEXT_LAYERS = ("mlp.fc1", "mlp.fc2", *(f"self_attn.{p}_proj" for p in ("k", "q"
 
 def read_back(content: FileContent, base: BaseModel) -> ReadBack:
     """What ComfyUI does with the file on this base."""
-    return looked_up(content, _places(base), str, rows_of_original)
+    return looked_up(content, _places(base), str, Rules(rows_of_original, limit_grows=False))
 
 
 def _places(base: BaseModel) -> Places:

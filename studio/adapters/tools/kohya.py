@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from studio.adapters.readback import FileContent, ReadBack
-from studio.adapters.tools.arithmetic import Decomposition, rows_of_changed
+from studio.adapters.tools.arithmetic import LYCORIS, Rules
 from studio.adapters.tools.live_names import named_layers, original_name
 from studio.adapters.tools.lookup import Places, looked_up
 from studio.bases.base_model import BaseModel
@@ -13,14 +13,16 @@ from studio.bases.base_model import BaseModel
 _UNREACHED = re.compile(r"(conv_in|conv_out|time_embedding\.\w+|add_embedding\.\w+)$")
 _TEXT_LAYERS = re.compile(r"encoder\.layers\.\d+\.(self_attn|mlp)\.\w+$")
 
+_OWN = Rules(decomposed=None, turns=False)
+
 
 def read_back(content: FileContent, base: BaseModel) -> ReadBack:
-    """What the scripts do with the file: LoHa, LoKr and DoRA through LyCORIS, which such files name as
+    """What the scripts do with the file: LoHa, LoKr, DoRA and OFT through LyCORIS, which such files name as
     their network module; plain LoRA through their own.
     """
     is_lycoris = content.metadata.get("ss_network_module", "").startswith("lycoris")
-    decomposed: Decomposition | None = rows_of_changed if is_lycoris else None
-    return looked_up(content, _places(base, everything=is_lycoris), str, decomposed)
+    rules = LYCORIS if is_lycoris else _OWN
+    return looked_up(content, _places(base, everything=is_lycoris), str, rules)
 
 
 def _places(base: BaseModel, *, everything: bool) -> Places:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from studio.adapters.readback import FileContent, ReadBack
-from studio.adapters.tools.arithmetic import Decomposition, change_of
+from studio.adapters.tools.arithmetic import Rules, change_of
 
 Places = dict[str, tuple[str, Tensor]]
 """By the name that the tool knows a layer under: its neutral path in the base, and its weight."""
@@ -17,24 +17,23 @@ def looked_up(
     content: FileContent,
     places: Places,
     known_as: Callable[[str], str],
-    decomposed: Decomposition | None,
+    rules: Rules,
 ) -> ReadBack:
     """Every tensor of a file given its layer.
 
     Args:
         known_as: from the name in the file to the tool's own.
-        decomposed: how ``dora_scale`` is read; None: it is left unused.
     """
     result = ReadBack()
     for name, found in _by_layer(content).items():
         path, weight = places.get(known_as(name), ("", None))
-        change = None if weight is None else change_of(found, weight, decomposed)
+        change = None if weight is None else change_of(found, weight, rules)
         if change is None:
-            reason = "" if weight is None else ": its tensors make up no change of that layer"
+            reason = "" if weight is None else ", which does not fit the layer"
             result.unmatched += [f"{name}.{part}{reason}" if part else name for part in found]
             continue
         result.changes[path] = change
-        if decomposed is None and "dora_scale" in found:
+        if rules.decomposed is None and "dora_scale" in found:
             result.unmatched.append(f"{name}.dora_scale")
     return result
 

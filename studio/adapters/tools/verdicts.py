@@ -96,11 +96,9 @@ def told(tools: Sequence[ToolVerdict]) -> list[str]:
 
 
 def _of_low_rank(path: Path, adapter: Adapter, base: BaseModel) -> tuple[ToolVerdict, ...]:
-    content, trained = load_content(path), trained_changes(adapter)
-    reasons: dict[Reader, str] = {}
-    for read in _READERS.values():
-        if read not in reasons:
-            reasons[read] = _because(compare_changes(content, read, trained, base))
+    readers = list(dict.fromkeys(_READERS.values()))
+    found = compare_changes(load_content(path), readers, trained_changes(adapter), base)
+    reasons = dict(zip(readers, map(_because, found), strict=True))
     return tuple(
         ToolVerdict(tool, not reasons[read], reasons[read]) for tool, read in _READERS.items()
     )

@@ -66,7 +66,7 @@ WRONG: dict[str, tuple[Callable[[Tensors], Any], str]] = {
     "a wrong alpha": (lambda t: t[f"{LAYER}.alpha"].mul_(2), "off by 100.00%"),
     "a wrong shape": (
         lambda t: t.update({f"{LAYER}.lora_up.weight": torch.ones(7, 4)}),
-        "attn2_to_v does not fit the layer",
+        "attn2_to_v.* does not fit the layer",
     ),
     "an absent layer": (
         lambda t: [t.pop(key) for key in list(t) if key.startswith(f"{LAYER}.")],

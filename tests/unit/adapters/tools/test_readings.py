@@ -113,6 +113,8 @@ def test_dora_is_read_in_ways_of_their_own(tiny_base: BaseModel, lora: Any, tmp_
     for tool in ("a1111", "comfyui"):
         assert off[tool].unmatched == ()
         assert max(off[tool].differences.values()) > 0.01
+    assert off["kohya"].unmatched == ()
+    assert max(off["kohya"].differences.values()) < 1e-5
 
 
 def test_openclip_attention_is_changed_whole_or_not_at_all(

@@ -45,6 +45,7 @@ def test_dora_says_who_reads_it_otherwise(tiny_base: BaseModel, lora: Any, tmp_p
     assert "reads these tensors otherwise" in said["ComfyUI"]
     assert said["Forge"] == said["ComfyUI"]
     assert "dora_scale" in said["diffusers"]
+    assert "kohya" not in said
 
 
 @pytest.mark.parametrize(
