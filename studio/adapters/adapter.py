@@ -14,9 +14,9 @@ class AdapterHeader:
     """What a file says of itself; `studio/adapters/header.py` maps it to and from metadata keys.
 
     Attributes:
-        kind: what the file holds: ``lora``, ``loha``, ``lokr``, ``oft``, ``hypernetwork``,
-            ``textual_inversion``, ``pivotal`` (a LoRA with its new words), ``full`` (whole new weights),
-            or a plugin's own.
+        kind: what the file holds: ``lora``, ``loha``, ``lokr``, ``oft``, ``diag_oft``,
+            ``hypernetwork``, ``textual_inversion``, ``pivotal`` (a LoRA with its new words), ``full``
+            (whole new weights), or a plugin's own.
         family: the base model's family, e.g. ``sd1``.
         base_name, base_digest: the base model it was trained on; the digest is what is checked.
         settings: the trainer's settings as JSON.
@@ -62,8 +62,9 @@ class Adapter:
     For ``lora`` the neutral names are peft's own, by module path of the live model, prefixed with the
     part they belong to: ``unet.down_blocks.0.….to_q.lora_A.weight``, ``text_encoder.….lora_B.weight``,
     ``….lora_magnitude_vector``, (out,), for DoRA, and ``….alpha``, (1,): the layer's change is scaled by
-    alpha / rank, whatever rule the trainer had. ``loha``, ``lokr`` and ``oft`` have ``hada_w1_a``,
-    ``lokr_w1``, ``oft_R.weight`` and so on behind the path. For the other kinds:
+    alpha / rank, whatever rule the trainer had. ``loha``, ``lokr``, ``oft`` and ``diag_oft`` have
+    ``hada_w1_a``, ``lokr_w1``, ``oft_R.weight``, ``oft_blocks`` and so on behind the path. For the other
+    kinds:
 
     - ``hypernetwork``: ``768.0.linear.0.weight``: the context's width, 0 for keys or 1 for values, then
       A1111's own key.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from studio.bases.base_model import BaseModel
 
 SAFETENSORS = ".safetensors"
+LOW_RANK = ("lora", "loha", "lokr", "oft", "diag_oft")
+"""The kinds of adapters that change a layer's weight by few numbers."""
 MAX_HEADER_BYTES = 16 << 20
 """A thousand times what a large adapter's header takes."""
 FILE_STEM_KEY = "studio.file_stem"
@@ -173,6 +175,7 @@ register(
 )
 register(Format("loha", "kohya", "", "studio.adapters.kohya", "studio.adapters.readback_kohya"))
 register(Format("lokr", "kohya", "", "studio.adapters.kohya", "studio.adapters.readback_kohya"))
+register(Format("diag_oft", "kohya", "", "studio.adapters.kohya", "studio.adapters.readback_kohya"))
 register(Format("oft", "peft", "", "studio.adapters.peft_format", "studio.adapters.readback_peft"))
 register(
     Format(

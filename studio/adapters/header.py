@@ -14,6 +14,7 @@ from dataclasses import asdict, fields, replace
 from typing import Any
 
 from studio.adapters.adapter import AdapterHeader
+from studio.adapters.formats import LOW_RANK
 from studio.errors import AdapterError
 
 MAX_METADATA_BYTES = 1 << 20
@@ -173,7 +174,7 @@ def _architecture(header: AdapterHeader) -> str:
     if header.family == "sd2":  # the standard tells the 512 px epsilon from the 768 px v model
         architecture += "-768-v" if header.resolution_px >= 768 else "-512"
     # The standard has one word for all small changes of weights.
-    kind = "lora" if header.kind in ("loha", "lokr", "oft") else header.kind.replace("_", "-")
+    kind = "lora" if header.kind in LOW_RANK else header.kind.replace("_", "-")
     return architecture if kind == "full" else f"{architecture}/{kind}"
 
 

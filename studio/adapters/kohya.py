@@ -3,9 +3,10 @@
 Per layer ``NAME.lora_down.weight``, ``NAME.lora_up.weight`` and ``NAME.alpha``; the change of the
 weight is alpha / rank * up @ down, so a scale by another rule (rsLoRA) is stated as the alpha that
 gives it. LoHa and LoKr stand there as LyCORIS names them, which is also how peft does: ``hada_w1_a`` …,
-``lokr_w1`` …. DoRA adds ``NAME.dora_scale``, [out, 1], the length of each row of the changed weight, as
-LyCORIS reads it, which kohya's scripts run for the files that name it; the webuis and ComfyUI read it in
-ways of their own, so for those bake a DoRA into a plain LoRA.
+``lokr_w1`` …; an OFT that turns outputs as ``oft_blocks``, with an alpha of 0, for there it limits the
+rotation, and 0 is no limit. DoRA adds ``NAME.dora_scale``, [out, 1], the length of each row of the changed
+weight, as LyCORIS reads it, which kohya's scripts run for the files that name it; the webuis and ComfyUI
+read it in ways of their own, so for those bake a DoRA into a plain LoRA.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 import torch
 
 from studio.adapters.adapter import Adapter
-from studio.adapters.layer_change import ALPHA, MAGNITUDE, VARIANT_PARTS, Parts, rank_of
+from studio.adapters.layer_change import ALPHA, BLOCKS, MAGNITUDE, VARIANT_PARTS, Parts, rank_of
 from studio.adapters.lora_layers import (
     Layers,
     adapter_of,
@@ -42,9 +43,10 @@ _FILE_PARTS = {
 # By the ending of a key, to what peft calls it.
 _ENDINGS = {
     _FILE_PARTS.get(part, part): part
-    for variant in ("lora", "loha", "lokr")
+    for variant in ("lora", "loha", "lokr", "diag_oft")
     for part in sorted(VARIANT_PARTS[variant])
 }
+_ALGORITHMS = {"diag_oft": "diag-oft"}  # LyCORIS' own names where they are not ours
 
 
 def recognises(keys: Iterable[str]) -> bool:
@@ -69,7 +71,7 @@ def write(adapter: Adapter, path: Path, dtype: Dtype, base: BaseModel) -> None: 
             if part != ALPHA:
                 shaped = _dora_scale(parts) if part == MAGNITUDE else tensor
                 tensors[f"{name}.{_FILE_PARTS.get(part, part)}"] = rounded(name, shaped, dtype)
-        tensors[f"{name}.alpha"] = torch.tensor(stated_alpha(parts))
+        tensors[f"{name}.alpha"] = torch.tensor(0.0 if BLOCKS in parts else stated_alpha(parts))
     write_tensors(path, tensors, adapter.header, _metadata(layers))
 
 
@@ -90,8 +92,22 @@ def read(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> Ad
         layers.setdefault(path, {})[_ENDINGS[ending]] = tensor
     for path, parts in layers.items():
         require_whole(path, parts)
+        if BLOCKS in parts:
+            layers[path] = {BLOCKS: _within_limit(parts)}
     spoken = {path: layers[path] for path in sorted(layers) if not _is_silent(layers[path])}
     return adapter_of(spoken or layers, metadata)
+
+
+def _within_limit(parts: Parts) -> torch.Tensor:
+    """The blocks of an OFT, shortened to the limit that its alpha states.
+
+    LyCORIS, kohya's scripts and A1111 1.10 limit the length of Q = B - B^T by alpha times the layer's rows;
+    ComfyUI by alpha alone.
+    """
+    blocks = parts[BLOCKS].float()
+    limit = float(parts.get(ALPHA, torch.zeros(()))) * blocks.shape[0] * blocks.shape[1]
+    length = float(torch.linalg.vector_norm(blocks - blocks.mT))
+    return blocks * (limit / length) if 0 < limit < length else blocks
 
 
 def _dora_scale(parts: Parts) -> torch.Tensor:
@@ -143,4 +159,4 @@ def _algorithm(layers: Layers) -> dict[str, str]:
     variant = variant_of_all(layers)
     if any(MAGNITUDE in parts for parts in layers.values()):
         return {"algo": variant, "dora_wd": "True", "wd_on_output": "True"}
-    return {} if variant == "lora" else {"algo": variant}
+    return {} if variant == "lora" else {"algo": _ALGORITHMS.get(variant, variant)}

@@ -3,12 +3,13 @@
 The tensors are called as peft calls them; ``alpha`` stands with them and scales the change by
 alpha / rank, the one rule that adapter files know. A layer without alpha has scale 1.
 
-=======  =====================================================================================
-lora     W + s B A; a DoRA brings each row of it to the length in ``lora_magnitude_vector``
-loha     W + s (w1_a w1_b) * (w2_a w2_b), element by element
-lokr     W + s kron(w1, w2), each factor whole or a product of two
-oft      W R^T, R block by block a rotation by Cayley's formula from ``oft_R.weight``
-=======  =====================================================================================
+========  ====================================================================================
+lora      W + s B A; a DoRA brings each row of it to the length in ``lora_magnitude_vector``
+loha      W + s (w1_a w1_b) * (w2_a w2_b), element by element
+lokr      W + s kron(w1, w2), each factor whole or a product of two
+oft       W R^T, R block by block a rotation by Cayley's formula from ``oft_R.weight``
+diag_oft  R^T W, R likewise from ``oft_blocks``: the layer's output turns where oft turns its input
+========  ====================================================================================
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from studio.errors import AdapterError
 Parts = Mapping[str, Tensor]
 """One layer's tensors by what they are to it, ``lora_A.weight`` and the like."""
 
-ALPHA, MAGNITUDE = "alpha", "lora_magnitude_vector"
+ALPHA, MAGNITUDE, BLOCKS = "alpha", "lora_magnitude_vector", "oft_blocks"
 VARIANT_PARTS: dict[str, frozenset[str]] = {
     "lora": frozenset({"lora_A.weight", "lora_B.weight", MAGNITUDE, ALPHA}),
     "loha": frozenset({"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", ALPHA}),
     "lokr": frozenset({f"lokr_w{n}{ab}" for n in (1, 2) for ab in ("", "_a", "_b")} | {ALPHA}),
     "oft": frozenset({"oft_R.weight"}),
+    "diag_oft": frozenset({BLOCKS, ALPHA}),
 }
+ROTATIONS = ("oft", "diag_oft")
 _RANK_OF = ("lora_A.weight", "hada_w1_b", "lokr_w2_b", "lokr_w1_b")
 
 
@@ -51,7 +54,9 @@ def has_rank(parts: Parts) -> bool:
 
 
 def rank_of(parts: Parts) -> int:
-    """The width of the layer's bottleneck; 1 where there is none."""
+    """The width of the layer's bottleneck, the side of `BLOCKS`; 1 where there is neither."""
+    if BLOCKS in parts:
+        return parts[BLOCKS].shape[-1]
     return next((parts[name].shape[0] for name in _RANK_OF if name in parts), 1)
 
 
@@ -72,8 +77,11 @@ def changed_weight(weight: Tensor, parts: Parts) -> Tensor:
     weight = weight.detach().float()
     parts = {name: tensor.to(weight.device, torch.float32) for name, tensor in parts.items()}
     try:
-        if variant_of(parts) == "oft":
-            return _rotated(weight, parts["oft_R.weight"])
+        variant = variant_of(parts)
+        if variant == "oft":
+            return _input_turned(weight, parts["oft_R.weight"])
+        if variant == "diag_oft":
+            return output_turned(weight, parts[BLOCKS])
         changed = weight + added(parts).reshape(weight.shape)
         return _with_row_lengths(changed, parts[MAGNITUDE]) if MAGNITUDE in parts else changed
     except (LookupError, RuntimeError, ValueError, ZeroDivisionError) as error:
@@ -121,7 +129,22 @@ def _with_row_lengths(weight: Tensor, lengths: Tensor) -> Tensor:
     return stretched
 
 
-def _rotated(weight: Tensor, upper: Tensor) -> Tensor:
+def output_turned(weight: Tensor, blocks: Tensor) -> Tensor:
+    """W with its output dimensions rotated block by block, as LyCORIS' diag-oft does.
+
+    Args:
+        weight: (blocks * side, ...).
+        blocks: (blocks, side, side), of which the skew-symmetric part counts: Q = B - B^T, the rotation is
+            (I + Q) (I - Q)^-1 (Cayley), and a layer's output y becomes y R, block by block.
+    """
+    skew = blocks - blocks.mT
+    one = torch.eye(blocks.shape[-1], device=blocks.device)
+    rotations = torch.linalg.solve(one - skew, one + skew, left=False)
+    turned = rotations.mT @ weight.reshape(*blocks.shape[:2], -1)
+    return turned.reshape(weight.shape)
+
+
+def _input_turned(weight: Tensor, upper: Tensor) -> Tensor:
     """W with its input dimensions rotated block by block.
 
     Args:

@@ -12,7 +12,9 @@ from studio.adapters.adapter import Adapter
 from studio.adapters.header import from_metadata
 from studio.adapters.layer_change import (
     ALPHA,
+    BLOCKS,
     MAGNITUDE,
+    ROTATIONS,
     VARIANT_PARTS,
     Parts,
     changed_weight,
@@ -23,6 +25,8 @@ from studio.adapters.layer_change import (
 from studio.errors import AdapterError
 
 TEXT_WIDTHS = {1024: "sd2", 2048: "sdxl"}
+SECOND_BLOCK = ".transformer_blocks.1."
+"""SD 1.x and 2.x have one such block an attention, SDXL two and more."""
 Layers = Mapping[str, Parts]
 """Each layer's tensors by its neutral path."""
 
@@ -76,11 +80,12 @@ def require_whole(path: str, parts: Parts) -> None:
         "lora": [("lora_B.weight", "lora_A.weight")],
         "loha": [("hada_w1_a", "hada_w1_b"), ("hada_w2_a", "hada_w2_b")],
         "lokr": [(f"lokr_w{n}_a", f"lokr_w{n}_b") for n in (1, 2) if f"lokr_w{n}" not in parts],
-        "oft": [],
-    }[variant]
+    }.get(variant, [])
     for left, right in pairs:
         if not _are_a_pair(parts.get(left), parts.get(right)):
             raise AdapterError(f"its layer {path!r} lacks a {left} that fits its {right}")
+    if BLOCKS in parts and not _are_squares(parts[BLOCKS]):
+        raise AdapterError(f"its layer {path!r} has {BLOCKS} that are no squares")
     if ALPHA in parts and parts[ALPHA].numel() != 1:
         raise AdapterError(f"its layer {path!r} has an alpha of {parts[ALPHA].numel()} numbers")
 
@@ -123,7 +128,7 @@ def adapter_of(layers: Layers, metadata: Mapping[str, str]) -> Adapter:
             f"{path}.{name}": (tensor.flatten() if name == MAGNITUDE else tensor).float()
             for path, parts in layers.items()
             for name, tensor in (dict(parts) | {ALPHA: _alpha(parts)}).items()
-            if name != ALPHA or variant_of(parts) != "oft"
+            if name != ALPHA or variant not in ROTATIONS
         },
     )
 
@@ -143,11 +148,11 @@ def variant_of_all(layers: Layers) -> str:
 
 
 def family_of(layers: Layers) -> str:
-    """By the text encoders, then by the width of the text that cross-attention reads.
+    """By layers that SDXL alone has, then by the width of the text that cross-attention reads.
 
     Every other width has SD 1.x's layers.
     """
-    if any(path.startswith("text_encoder_2.") for path in layers):
+    if any(path.startswith("text_encoder_2.") or SECOND_BLOCK in path for path in layers):
         return "sdxl"
     widths = (
         parts[name].shape[1]
@@ -173,6 +178,10 @@ def _are_a_pair(left: torch.Tensor | None, right: torch.Tensor | None) -> bool:
     return left.shape[1] == right.shape[0] > 0
 
 
+def _are_squares(blocks: torch.Tensor) -> bool:
+    return blocks.dim() == 3 and blocks.shape[1] == blocks.shape[2] > 0
+
+
 def _alpha(parts: Parts) -> torch.Tensor:
     """As stated, bit for bit, or else the one that means the layer's scale."""
     has_own = ALPHA in parts and scale_of(parts) == float(parts[ALPHA]) / rank_of(parts)
@@ -182,11 +191,11 @@ def _alpha(parts: Parts) -> torch.Tensor:
 def _settings(layers: Layers) -> str:
     """The settings that a file without any must have had; ranks that differ are in its tensors."""
     largest = max(layers.values(), key=rank_of)
-    alpha = stated_alpha(largest)
+    variant, alpha = variant_of_all(layers), stated_alpha(largest)
     stated = {
         "kind": "lora",
-        "variant": variant_of_all(layers),
+        "variant": variant,
         "rank": rank_of(largest),
         "use_dora": any(MAGNITUDE in parts for parts in layers.values()),
     }
-    return json.dumps(stated | ({"alpha": alpha} if alpha > 0 else {}))
+    return json.dumps(stated | ({"alpha": alpha} if alpha > 0 and variant not in ROTATIONS else {}))

@@ -25,6 +25,7 @@ _METHODS = {
     "loha": "LoHa",
     "lokr": "LoKr",
     "oft": "OFT",
+    "diag_oft": "OFT",
     "full": "whole model",
 }
 _FAMILIES = {

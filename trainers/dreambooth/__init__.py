@@ -1,7 +1,7 @@
 """DreamBooth: a subject of a few pictures, its class kept as it was (Ruiz et al., 2023)."""
 
+from studio.adapters.formats import LOW_RANK
 from studio.registry import TrainerPlugin
-from studio.training.lora.settings import VARIANTS
 from trainers.dreambooth.settings import DreamBoothSettings
 
 plugin = TrainerPlugin(
@@ -9,7 +9,7 @@ plugin = TrainerPlugin(
     summary="A subject from a few pictures under a rare word, and what its class looks like is kept.",
     settings=DreamBoothSettings,
     trainer_path="trainers.dreambooth.trainer:DreamBoothTrainer",
-    adapter_kinds=(*VARIANTS, "full"),
+    adapter_kinds=(*LOW_RANK, "full"),
     starting_points={
         "pocket": {"optimizer": {"learning_rate": 1e-3}, "sampling": {"guidance_scale": 3.0}},
     },

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from studio.adapters.adapter import Adapter
 from studio.adapters.files import require_fit
+from studio.adapters.formats import LOW_RANK
 from studio.adapters.whole_weights import swapped
 from studio.bases.base_model import BaseModel
 from studio.curation.manifest import CuratedSet
@@ -31,7 +32,6 @@ from studio.training.diffusion import (
 )
 from studio.training.lora.layers import LoraLayers
 from studio.training.lora.merging import merged
-from studio.training.lora.settings import VARIANTS
 from studio.training.lora.starting import init_problems
 from studio.training.randomness import RandomStreams
 from studio.training.trainer import ParamGroup, Trainer
@@ -148,7 +148,7 @@ class DreamBoothTrainer(Trainer[DreamBoothSettings]):
         Raises:
             AdapterError: another kind or family, a layer that the base lacks, or one of another shape.
         """
-        require_fit(adapter, base, (*VARIANTS, "full"))
+        require_fit(adapter, base, (*LOW_RANK, "full"))
         put_on = swapped if adapter.header.kind == "full" else merged
         with put_on(adapter.tensors, base, strength):
             yield

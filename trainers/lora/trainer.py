@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 
 from studio.adapters.adapter import Adapter
 from studio.adapters.files import require_fit
+from studio.adapters.formats import LOW_RANK
 from studio.bases.base_model import BaseModel
 from studio.training.lora.layers import LoraLayers
 from studio.training.lora.merging import merged
-from studio.training.lora.settings import VARIANTS
 from studio.training.lora.starting import init_problems
 from studio.training.trainer import ParamGroup, Trainer
 from trainers.lora.settings import LoraSettings
@@ -76,6 +76,6 @@ class LoraTrainer(Trainer[LoraSettings]):
         Raises:
             AdapterError: another kind or family, a layer that the base lacks, or one of another shape.
         """
-        require_fit(adapter, base, VARIANTS)
+        require_fit(adapter, base, LOW_RANK)
         with merged(adapter.tensors, base, strength):
             yield

@@ -23,7 +23,7 @@ def read_back(content: FileContent, base: BaseModel) -> ReadBack:
     try:
         tensors, alphas = _converted(content, base)
     except (ValueError, KeyError, IndexError, AttributeError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0][:200]
+        reason = " ".join(str(error).split())[:200]
         return ReadBack(unmatched=[f"the file as a whole: {reason or type(error).__name__}"])
     return _attached(tensors, alphas, base)
 

@@ -1,4 +1,4 @@
-"""peft's layers put into a base model, taken out again, and their parameters by neutral name."""
+"""Trainable layers, mostly peft's, put into a base model, and their parameters by neutral name."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import nn
 from studio.bases.base_model import BaseModel
 from studio.training.lora.dropouts import dropping_modules, dropping_ranks
 from studio.training.lora.merging import base_parts
+from studio.training.lora.output_rotation import put_rotations
 from studio.training.lora.settings import LoraWeights
 from studio.training.lora.targets import Target
 
@@ -36,14 +37,11 @@ def inject(weights: LoraWeights, base: BaseModel, targets: Sequence[Target]) -> 
         return target.part, target.rank, target.alpha
 
     for (part, rank, alpha), group in groupby(sorted(targets, key=width), key=width):
-        model = base_parts(base)[part]
-        config = _config(weights, rank, alpha, [target.name for target in group])
-        with warnings.catch_warnings():
-            # oft takes the nearest block size that divides the layer: what `rank` says of itself.
-            warnings.filterwarnings("ignore", "Invalid `oft_block_size`")
-            inject_adapter_in_model(config, model, adapter_name=PEFT_NAME)
-        # peft's own record of it: a base that is detached bears no trace, and nothing reads it.
-        del model.peft_config
+        model, names = base_parts(base)[part], [target.name for target in group]
+        if weights.variant == "diag_oft":
+            put_rotations(model, names, rank)
+        else:
+            _inject_peft(_config(weights, rank, alpha, names), model)
         model.eval()
     for target in targets:
         layer = tuner_layer(base, target)
@@ -57,11 +55,11 @@ def tuner_layer(base: BaseModel, target: Target) -> TunerLayer:
     """The live layer around a target.
 
     Raises:
-        TypeError: peft has none there.
+        TypeError: there is none.
     """
     layer = base_parts(base)[target.part].get_submodule(target.name)
     if not isinstance(layer, BaseTunerLayer):
-        raise TypeError(f"{target.path} bears no layer of peft's")
+        raise TypeError(f"{target.path} bears no adapter")
     return cast("TunerLayer", layer)
 
 
@@ -78,6 +76,15 @@ def scale_of_layer(layer: TunerLayer) -> float | None:
     """The factor that peft puts on the layer's change; None where its kind has none."""
     scaling = getattr(layer, "scaling", None)
     return None if scaling is None else float(scaling[PEFT_NAME])
+
+
+def _inject_peft(config: PeftConfig, model: nn.Module) -> None:
+    with warnings.catch_warnings():
+        # oft takes the nearest block size that divides the layer: what `rank` says of itself.
+        warnings.filterwarnings("ignore", "Invalid `oft_block_size`")
+        inject_adapter_in_model(config, model, adapter_name=PEFT_NAME)
+    # peft's own record of it: a base that is detached bears no trace, and nothing reads it.
+    del model.peft_config
 
 
 def _config(weights: LoraWeights, rank: int, alpha: float, names: Iterable[str]) -> PeftConfig:

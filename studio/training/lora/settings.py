@@ -11,8 +11,6 @@ from pydantic import Field, model_validator
 
 from studio.settings import Section
 
-VARIANTS = ("lora", "loha", "lokr", "oft")
-
 
 class BlockSettings(Section):
     """What is different in one block of the base."""
@@ -30,17 +28,18 @@ class BlockSettings(Section):
 class LoraWeights(Section):
     """Which layers are adapted, by what kind of weights, and what holds them in check."""
 
-    variant: Literal["lora", "loha", "lokr", "oft"] = "lora"
+    variant: Literal["lora", "loha", "lokr", "oft", "diag_oft"] = "lora"
     """How a change is made of few numbers. ``lora``: the product of two thin matrices (Hu et al., 2021,
     arXiv 2106.09685), read everywhere. ``loha``: two such products multiplied element by element
     (Hyeon-Woo et al., 2021, arXiv 2108.06098), richer at the same rank. ``lokr``: a Kronecker product
-    (Yeh et al., 2023, arXiv 2309.14859), very small files. ``oft``: each layer's input is rotated block by
-    block (Qiu et al., 2023, arXiv 2306.07280), which keeps the base's own knowledge best."""
+    (Yeh et al., 2023, arXiv 2309.14859), very small files. ``diag_oft``: each layer's output is rotated
+    block by block (Qiu et al., 2023, arXiv 2306.07280), which keeps the base's own knowledge best; LyCORIS'
+    way, which the webuis read. ``oft``: its input is, as peft does it, whose files no webui reads."""
 
     rank: int = Field(8, ge=1, le=1024)
     """Width of the bottleneck. 4 to 32 for a style, 8 to 64 for a subject; more learns finer and copies
-    sooner. For ``oft`` it is the side of the rotated blocks, 8 to 64, taken to the nearest size that
-    divides the layer."""
+    sooner. For ``oft`` and ``diag_oft`` it is the side of the rotated blocks, 8 to 64, taken to the nearest
+    size that divides the layer."""
 
     alpha: float | None = Field(None, gt=0)
     """The change is scaled by alpha / rank. Empty: equal to rank. A lower one works like a lower learning
@@ -110,8 +109,10 @@ class LoraWeights(Section):
             if name and misfit(self):
                 shown = str(given[name]).lower() if given[name] is True else given[name]
                 raise ValueError(f"{name}: {shown} {reason}")
-        if self.variant == "oft" and any(block.alpha for block in self.blocks.values()):
-            raise ValueError("blocks: an alpha means nothing with variant: oft; leave it out")
+        if _is_rotation(self) and any(block.alpha for block in self.blocks.values()):
+            raise ValueError(
+                f"blocks: an alpha means nothing with variant: {self.variant}; leave it out"
+            )
         return self
 
     def block_of(self, path: str) -> BlockSettings:
@@ -153,7 +154,7 @@ def is_inside(path: str, block: str) -> bool:
 
 
 def _is_rotation(weights: LoraWeights) -> bool:
-    return weights.variant == "oft"
+    return weights.variant in ("oft", "diag_oft")
 
 
 # Settings that mean nothing together with others: their names, when, and why.
@@ -171,18 +172,18 @@ _MISFITS: tuple[tuple[tuple[str, ...], Callable[[LoraWeights], bool], str], ...]
     (
         ("alpha", "conv_alpha", "max_norm"),
         _is_rotation,
-        "means nothing with variant: oft, which turns weights and adds nothing to them; leave it out",
+        "means nothing with an oft, which turns weights and adds nothing to them; leave it out",
     ),
     (
         ("conv_rank",),
-        _is_rotation,
+        lambda weights: weights.variant == "oft",
         "does not go with variant: oft: peft turns no 3x3 convolution in a way that a weight could hold; "
-        "leave it out",
+        "leave it out, or use diag_oft",
     ),
     (
         ("rank_dropout", "module_dropout"),
         _is_rotation,
-        "does not go with variant: oft, for peft's has no dropout; leave it out",
+        "does not go with an oft, which has no dropout; leave it out",
     ),
     (
         ("rank_dropout", "module_dropout"),

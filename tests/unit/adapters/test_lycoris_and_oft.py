@@ -16,7 +16,10 @@ from safetensors.torch import load_file, save_file
 from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.adapters.export import export
 from studio.adapters.files import read_adapter
+from studio.adapters.formats import format_named
 from studio.adapters.layer_change import changed_weight
+from studio.adapters.readback import live_layers
+from studio.adapters.tools.verdicts import tool_verdicts
 from studio.adapters.verify import verify
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError
@@ -25,6 +28,7 @@ from studio.training.lora.merging import merged
 from studio.training.lora.settings import LoraWeights
 
 OFT = {"variant": "oft", "rank": 4}
+DIAG_OFT = {"variant": "diag_oft", "rank": 4}
 
 
 @pytest.fixture
@@ -44,6 +48,18 @@ def trained(tiny_base: BaseModel) -> Any:
         return Adapter(header_for(tiny_base, weights), layers.tensors())
 
     return make
+
+
+def random_rotations(base: BaseModel) -> Adapter:
+    weights = LoraWeights(**DIAG_OFT)
+    generator = torch.Generator().manual_seed(0)
+    tensors = {
+        f"{part}.{name.removeprefix('text_model.')}.oft_blocks": 0.3
+        * torch.randn(len(weight) // 4, 4, 4, generator=generator)
+        for part, name, weight in live_layers(base)
+        if name.endswith(("to_q", "to_k", "q_proj", "k_proj", "v_proj", "out_proj"))
+    }
+    return Adapter(header_for(base, weights), tensors)
 
 
 def header_for(base: BaseModel, weights: LoraWeights) -> AdapterHeader:
@@ -70,6 +86,7 @@ def stem(key: str) -> str:
         ),
         ({"variant": "lokr", "rank": 1}, {"lokr_w1", "lokr_w2_a", "lokr_w2_b", "alpha"}),
         ({"variant": "lokr", "rank": 16, "conv_rank": 16}, {"lokr_w1", "lokr_w2", "alpha"}),
+        ({"variant": "diag_oft", "rank": 8, "conv_rank": 8}, {"oft_blocks", "alpha"}),
     ],
 )
 def test_lycoris_names_and_a_file_that_reads_back(
@@ -83,7 +100,7 @@ def test_lycoris_names_and_a_file_that_reads_back(
     with safe_open(file.path, "pt") as opened:
         metadata = opened.metadata()
     assert metadata["ss_network_module"] == "lycoris.kohya"
-    assert json.loads(metadata["ss_network_args"])["algo"] == settings["variant"]
+    assert json.loads(metadata["ss_network_args"])["algo"] == settings["variant"].replace("_", "-")
     assert metadata["modelspec.architecture"] == "stable-diffusion-v1/lora"
     assert read_adapter(file.path).header == adapter.header
 
@@ -125,6 +142,56 @@ def test_changes_by_hand() -> None:
     # Cayley of [[0, 1], [-1, 0]]: (I - Q)(I + Q)^-1 = [[0, -1], [1, 0]], a quarter turn.
     turned = changed_weight(row(3.0, 5.0), {"oft_R.weight": row(1.0)})
     torch.testing.assert_close(turned, row(-5.0, 3.0))
+    # Of outputs LyCORIS' way, with Q = B - B^T the same: (I + Q)(I - Q)^-1 = [[0, 1], [-1, 0]], transposed.
+    blocks = torch.tensor([[[0.5, 1.25], [0.25, 7.0]]])
+    torch.testing.assert_close(
+        changed_weight(column(3.0, 5.0), {"oft_blocks": blocks}), column(-5.0, 3.0)
+    )
+
+
+def test_a_foreign_rotation_is_held_to_its_limit(
+    tiny_base: BaseModel, trained: Any, tmp_path: Path
+) -> None:
+    """LyCORIS limits Q's length by alpha times the layer's rows; ComfyUI by alpha alone."""
+    adapter = trained(**DIAG_OFT)
+    (file,) = export(adapter, tiny_base, tmp_path, "x", formats=[], dtype="fp32")
+    content = load_file(file.path)
+    limited = {k: t + (0.01 if k.endswith(".alpha") else 0) for k, t in content.items()}
+    save_file(limited, tmp_path / "y.safetensors", metadata={"ss_network_module": "lycoris.kohya"})
+    again = read_adapter(tmp_path / "y.safetensors")
+    lengths = {k: torch.linalg.vector_norm(t - t.mT) for k, t in again.tensors.items()}
+    rows = {k: t.shape[0] * t.shape[1] for k, t in again.tensors.items()}
+    assert all(lengths[k] == pytest.approx(0.01 * rows[k], rel=1e-4) for k in lengths)
+    known = format_named("diag_oft", "kohya")
+    assert verify(tmp_path / "y.safetensors", again, tiny_base).ok
+    assert not verify(tmp_path / "y.safetensors", adapter, tiny_base).ok
+    tools = tool_verdicts(tmp_path / "y.safetensors", known, again, tiny_base)
+    assert {tool.tool for tool in tools if tool.works} == {"A1111", "kohya"}
+
+
+def test_the_webuis_and_kohya_read_a_rotation_of_outputs(
+    tiny_sdxl: BaseModel, tmp_path: Path
+) -> None:
+    adapter = random_rotations(tiny_sdxl)
+    (file,) = export(adapter, tiny_sdxl, tmp_path, "x", formats=[], dtype="fp32")
+    assert {tool.tool for tool in file.tools if tool.works} == {
+        "A1111",
+        "Forge",
+        "ComfyUI",
+        "kohya",
+    }
+    save_file(load_file(file.path), tmp_path / "y.safetensors")
+    assert read_adapter(tmp_path / "y.safetensors").header.family == "sdxl"
+    (refused,) = (tool for tool in file.tools if not tool.works)
+    assert "oft_blocks" in refused.because
+
+
+def test_blocks_that_are_no_squares_are_refused(tmp_path: Path) -> None:
+    name = "lora_unet_mid_block_attentions_0_proj_in"
+    for shape in ((4, 2, 3), (4, 4)):
+        save_file({f"{name}.oft_blocks": torch.ones(shape)}, tmp_path / "x.safetensors")
+        with pytest.raises(AdapterError, match="no squares"):
+            read_adapter(tmp_path / "x.safetensors")
 
 
 @pytest.mark.filterwarnings("ignore:Already found a `peft_config`")  # one for each block size

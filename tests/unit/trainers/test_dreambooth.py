@@ -524,7 +524,7 @@ def test_a_locked_recipe_with_all_defaults_has_no_problem() -> None:
 
 
 def test_the_kind_of_adapter_is_known_from_the_settings() -> None:
-    assert plugins()["dreambooth"].produces == ("lora", "loha", "lokr", "oft", "full")
+    assert plugins()["dreambooth"].produces == ("lora", "loha", "lokr", "oft", "diag_oft", "full")
     assert DreamBoothSettings(weights="full").adapter_kinds == ("full",)
     assert DreamBoothSettings().adapter_kinds == ("lora",)
     assert DreamBoothSettings(variant="lokr").adapter_kinds == ("lokr",)

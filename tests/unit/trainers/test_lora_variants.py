@@ -25,6 +25,7 @@ CASES: dict[str, dict[str, Any]] = {
     "lokr-thin": {"variant": "lokr", "rank": 1, "alpha": 0.5, "conv_rank": 1},
     "lokr-whole": {"variant": "lokr", "rank": 8, "alpha": 2.0, "lokr_factor": 2, "conv_rank": 32},
     "oft": {"variant": "oft", "rank": 4, "train_text_encoder": True},
+    "diag-oft": {"variant": "diag_oft", "rank": 5, "conv_rank": 4, "train_text_encoder": True},
     "blocks": {
         "alpha": 2.0,
         "blocks": {
@@ -95,7 +96,7 @@ def test_a_file_does_what_training_did(trainer: LoraTrainer, tmp_path: Path) -> 
     assert not torch.allclose(trained, clean, atol=1e-2)
 
 
-@pytest.mark.parametrize("kind", ["lora", "loha", "lokr", "oft"])
+@pytest.mark.parametrize("kind", ["lora", "loha", "lokr", "oft", "diag_oft"])
 def test_files_without_a_maker_are_applied_by_this_plugin(kind: str) -> None:
     assert producer(kind).kind == "lora"
     assert LoraSettings(variant=kind).adapter_kinds == (kind,)
