@@ -38,7 +38,7 @@ def measure(path: Path, adapter: Adapter, base: BaseModel) -> Measurement:
     Raises:
         VerificationError: the file cannot be read.
     """
-    table, states = _read_pt(path) if _is_pickled(path) else _read_safetensors(path)
+    table, states = _content(path)
     trained = {
         f"{width}.{side}": network
         for width, pair in networks_of(adapter).items()
@@ -64,6 +64,23 @@ def measure(path: Path, adapter: Adapter, base: BaseModel) -> Measurement:
         tensors=sum(len(state) for state in states.values()),
         dtype=max((t.dtype for s in states.values() for t in s.values()), key=DTYPES.index),
     )
+
+
+def networks_in(path: Path) -> dict[tuple[int, int], nn.Module]:
+    """The networks of a file by context width and 0 for keys or 1 for values; frozen.
+
+    Raises:
+        VerificationError: the file cannot be read, or a network lacks a tensor.
+    """
+    table, states = _content(path)
+    networks: dict[tuple[int, int], nn.Module] = {}
+    for part, state in states.items():
+        width, side = map(int, part.split("."))
+        network = _sequence(width, table).requires_grad_(False)
+        if problems := _load(network, state):
+            raise VerificationError(f"{path.name}: {part}.{problems[0]}")
+        networks[width, side] = network
+    return networks
 
 
 @torch.no_grad()
@@ -113,6 +130,10 @@ def _load(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
     if not problems:
         network.load_state_dict({k.removeprefix("linear."): t.float() for k, t in state.items()})
     return problems
+
+
+def _content(path: Path) -> tuple[dict[str, Any], States]:
+    return _read_pt(path) if _is_pickled(path) else _read_safetensors(path)
 
 
 def _is_pickled(path: Path) -> bool:

@@ -99,7 +99,7 @@ def _modules(
         return {part: _part_of_folder(part, content, dtype) for part in parts}
     checkpoint = load_file(content.path)  # once for all parts; its tensors are mapped, not read
     config = {"config": str(content.config_folder), "local_files_only": True, "torch_dtype": dtype}
-    with _no_warnings_of_diffusers():
+    with no_warnings_of_diffusers():
         return {part: _part_of_file(part, checkpoint, config) for part in parts}
 
 
@@ -182,7 +182,7 @@ def no_progress_bars() -> Iterator[None]:
 
 
 @contextmanager
-def _no_warnings_of_diffusers() -> Iterator[None]:
+def no_warnings_of_diffusers() -> Iterator[None]:
     """It warns of every number format that is asked for, whether or not a module would mind."""
     verbosity = diffusers_logging.get_verbosity()
     diffusers_logging.set_verbosity_error()

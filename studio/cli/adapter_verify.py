@@ -10,7 +10,7 @@ import typer
 from studio.cli.output import AsJson, Runs, note, result
 
 
-def verify(
+def verify(  # noqa: PLR0917 - options of a command
     file: Annotated[str, typer.Argument(help="Adapter file or folder, or run.")],
     base: Annotated[
         str | None, typer.Option(help="Base model. Default: the one trained on.")
@@ -19,6 +19,9 @@ def verify(
         list[str] | None,
         typer.Option(help="A tool that it must work in, such as ComfyUI; may be repeated."),
     ] = None,
+    picture: Annotated[
+        bool, typer.Option(help="Draw one picture of it, and once more as others read it.")
+    ] = True,
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
@@ -29,6 +32,7 @@ def verify(
     from studio.cli.base import load_base
     from studio.cli.places import adapter_file
     from studio.errors import AdapterError
+    from studio.preview.parity.picture import compare_picture
 
     wanted = _known(tool or [])
     path = adapter_file(file, runs)
@@ -39,13 +43,21 @@ def verify(
     verdict = read_back(path, adapter, model)
     if not verdict.ok:
         raise AdapterError(f"{path} will not do what it says: {verdict.problem()}")
-    tools = tool_verdicts(path, format_of(path), adapter, model)
+    known = format_of(path)
+    tools = tool_verdicts(path, known, adapter, model)
+    drawn = compare_picture(path, known, adapter, model, tools) if picture else None
     lines = [f"ok: {path}: {verdict.layers} layers, {verdict.format}, {verdict.dtype}"]
     result(
-        {**verdict.to_json(), "tools": [each.to_json() for each in tools]},
-        [*lines, *told(tools)],
+        {
+            **verdict.to_json(),
+            "tools": [each.to_json() for each in tools],
+            "picture": drawn and drawn.to_json(),
+        },
+        [*lines, *told(tools), *([drawn.sentence()] if drawn else [])],
         as_json=as_json,
     )
+    if drawn and not drawn.same:
+        raise AdapterError(f"{path} draws {drawn.sentence()}")
     for each in tools:
         if each.tool in wanted and not each.works:
             raise AdapterError(f"{path} {each.sentence()}")

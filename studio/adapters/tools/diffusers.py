@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -12,6 +11,7 @@ from studio.adapters import readback_diffusers
 from studio.adapters.readback import FileContent, ReadBack, fits, low_rank_change
 from studio.adapters.tools.live_names import named_layers
 from studio.bases.base_model import BaseModel
+from studio.bases.loading import no_warnings_of_diffusers
 
 _CONFIG = "lora_adapter_metadata"
 
@@ -37,7 +37,7 @@ def _converted(
     library: Any = utils  # its types leave the conversions out
     loader: Any = StableDiffusionXLPipeline if base.family == "sdxl" else StableDiffusionPipeline
     unet: Any = base.unet
-    with _silent():
+    with no_warnings_of_diffusers():
         given = loader.lora_state_dict(dict(content.tensors), unet_config=unet.config)
     tensors: dict[str, Tensor] = {}
     alphas: dict[str, float] = {}
@@ -77,17 +77,3 @@ def _attached(
         result.changes[f"{part}.{path}"] = low_rank_change(up, down, factor, None)
     result.unmatched += sorted(left)
     return result
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """It says on the terminal what is told here in a verdict."""
-    from diffusers.utils import logging
-
-    library: Any = logging  # untyped
-    level = library.get_verbosity()
-    library.set_verbosity_error()
-    try:
-        yield
-    finally:
-        library.set_verbosity(level)
