@@ -8,6 +8,7 @@ a date, a path, a user or a host, so equal training gives equal bytes and nothin
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
@@ -89,7 +90,10 @@ def _value(text: str, kind: str) -> Any:
         ValueError: it should be a number and is none.
     """
     if kind == "float":
-        return float(text)
+        number = float(text)
+        if not math.isfinite(number):
+            raise ValueError(text)
+        return number
     return int(text or 0) if kind == "int" else text
 
 

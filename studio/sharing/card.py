@@ -7,6 +7,7 @@ it is of the exported file's header and of the run's report; no path, no picture
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -14,11 +15,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from studio.adapters.adapter import AdapterHeader
 from studio.adapters.files import read_adapter
 from studio.adapters.header import public_header
-from studio.adapters.tools.verdicts import ToolVerdict, told
+from studio.adapters.tools.verdicts import DIFFUSERS, ToolVerdict, told
 from studio.errors import RunError
 from studio.run_folder import RunFolder
 
 PREVIEW_NAME = "preview.png"
+POCKET = "pocket"
 _TAGS = ("text-to-image", "stable-diffusion", "adapter-studio")
 _METHODS = {
     "lora": "LoRA",
@@ -51,31 +53,37 @@ def model_card(run: RunFolder, licence: str = "") -> str:
             f'the run "{run.name}" has exported no adapter; finish it with: studio resume {run.name}'
         )
     header = public_header(read_adapter(files[0]).header)
+    tools = _tools(run, files[0].name)
     return _template().render(
-        front_matter=_front_matter(header, licence),
+        front_matter=_front_matter(header, licence, tools),
         header=header,
         method=_METHODS.get(header.kind, header.kind.replace("_", " ")),
-        family=_FAMILIES.get(header.family, header.family),
+        base=_base(header),
         settings=_settings(header),
         files=[path.name for path in files],
-        tools=_tools(run, files[0].name),
+        tools=told(tools),
         report=run.report() or {},
         preview=PREVIEW_NAME if run.preview_path.is_file() else "",
     )
 
 
-def _front_matter(header: AdapterHeader, licence: str) -> str:
+def _front_matter(header: AdapterHeader, licence: str, tools: Sequence[ToolVerdict]) -> str:
     from huggingface_hub import ModelCardData
 
     data = ModelCardData(
         base_model=header.base_name if "/" in header.base_name else None,
         instance_prompt=header.trigger or None,
-        library_name="diffusers",
+        library_name=DIFFUSERS if any(t.works for t in tools if t.tool == DIFFUSERS) else None,
         license=licence or None,
         tags=[header.kind.replace("_", "-"), *_TAGS],
     )
     text: str = data.to_yaml()
     return text.strip()
+
+
+def _base(header: AdapterHeader) -> str:
+    family = _FAMILIES.get(header.family, header.family)
+    return f"pocket, which is built as {family} is" if header.base_name == POCKET else family
 
 
 def _settings(header: AdapterHeader) -> dict[str, Any]:
@@ -88,11 +96,11 @@ def _settings(header: AdapterHeader) -> dict[str, Any]:
     }
 
 
-def _tools(run: RunFolder, file: str) -> list[str]:
-    """What the export found out about other tools, sentence by sentence."""
+def _tools(run: RunFolder, file: str) -> list[ToolVerdict]:
+    """What the export found out about other tools."""
     events = (e for e in run.events.read() if e["event"] == "exported" and e.get("file") == file)
     last: dict[str, Any] = next(iter(reversed(list(events))), {})
-    return told([ToolVerdict(**verdict) for verdict in last.get("tools", ())])
+    return [ToolVerdict(**verdict) for verdict in last.get("tools", ())]
 
 
 def _template() -> Template:

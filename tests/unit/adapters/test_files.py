@@ -79,6 +79,10 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     ),
     "another kind": (save(LAYER, {"studio.kind": "dreambooth"}), "of kind 'dreambooth'"),
     "broken number": (save(LAYER, {"studio.kind": "lora", "studio.steps": "x"}), "studio.steps"),
+    "endless strength": (
+        save(LAYER, {"studio.kind": "lora", "studio.strength": "inf"}),
+        "studio.strength is 'inf', not a number",
+    ),
     "broken settings": (
         save(LAYER, {"studio.kind": "lora", "studio.settings": "[]"}),
         "no JSON object with settings",

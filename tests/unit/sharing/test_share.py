@@ -14,6 +14,7 @@ from PIL import Image
 
 from studio.adapters.adapter import Adapter
 from studio.adapters.export import export
+from studio.adapters.files import read_adapter
 from studio.bases.base_model import BaseModel
 from studio.cli.entry import exit_code
 from studio.errors import RunError, UserError
@@ -61,6 +62,22 @@ def test_the_card_says_how_to_use_it_and_how_good_it_is(run: RunFolder) -> None:
     for said in ("**`flat icon`**", "strength: 1.", "38% of the way", "works in diffusers, A1111"):
         assert said in body
     assert "60 of 64 kept" in body
+    assert "A LoRA for Stable Diffusion 1.x, trained on 60 pictures" in body
+    assert matter["library_name"] == "diffusers"
+
+
+def test_diffusers_and_the_base_are_named_only_where_it_is_so(
+    run: RunFolder, tiny_base: BaseModel
+) -> None:
+    adapter = read_adapter(run.adapter_files()[0])
+    shipped = replace(adapter, header=replace(adapter.header, base_name="pocket"))
+    export(shipped, tiny_base, run.adapter, "icons", formats=[], dtype="fp16")
+    refused = [{"tool": "diffusers", "works": False, "because": "of dora_scale"}]
+    run.events.append("exported", 121, file="icons.safetensors", tools=refused)
+    _, front, body = model_card(run).split("---\n", 2)
+    assert "library_name" not in yaml.safe_load(front)
+    assert "will not work in diffusers: of dora" in body
+    assert "A LoRA for pocket, which is built as Stable Diffusion 1.x is, trained" in body
 
 
 def test_nothing_private_leaves(run: RunFolder, tmp_path: Path) -> None:
@@ -71,8 +88,6 @@ def test_nothing_private_leaves(run: RunFolder, tmp_path: Path) -> None:
 
 def test_words_cannot_break_out_of_the_card(run: RunFolder, tiny_base: BaseModel) -> None:
     (path,) = run.adapter_files()
-    from studio.adapters.files import read_adapter
-
     adapter = read_adapter(path)
     evil = replace(adapter.header, trigger="a`b|c\n# heading", title="t\n---\nx: y")
     export(replace(adapter, header=evil), tiny_base, run.adapter, "icons", formats=[], dtype="fp16")
