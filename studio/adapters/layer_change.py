@@ -140,7 +140,7 @@ def output_turned(weight: Tensor, blocks: Tensor) -> Tensor:
     skew = blocks - blocks.mT
     one = torch.eye(blocks.shape[-1], device=blocks.device)
     rotations = torch.linalg.solve(one - skew, one + skew, left=False)
-    turned = rotations.mT @ weight.reshape(*blocks.shape[:2], -1)
+    turned: Tensor = rotations.mT @ weight.reshape(*blocks.shape[:2], -1)
     return turned.reshape(weight.shape)
 
 

@@ -73,7 +73,8 @@ def test_diffusers_and_the_base_are_named_only_where_it_is_so(
     shipped = replace(adapter, header=replace(adapter.header, base_name="pocket"))
     export(shipped, tiny_base, run.adapter, "icons", formats=[], dtype="fp16")
     refused = [{"tool": "diffusers", "works": False, "because": "of dora_scale"}]
-    run.events.append("exported", 121, file="icons.safetensors", tools=refused)
+    shown = {"file": "icons.safetensors", "format": "kohya", "tools": refused}
+    run.events.append("exported", 121, **shown)
     _, front, body = model_card(run).split("---\n", 2)
     assert "library_name" not in yaml.safe_load(front)
     assert "will not work in diffusers: of dora" in body
