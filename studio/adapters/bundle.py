@@ -1,8 +1,8 @@
 """A LoRA with its words in one file: kohya's LoRA, and each word under ``bundle_emb.WORD.…``.
 
-A1111 and Forge take the words out of a LoRA file by these names: ``bundle_emb.WORD.string_to_param.*``
-for SD 1.x and 2.x, ``bundle_emb.WORD.clip_l`` and ``….clip_g`` for SDXL. ComfyUI reads the same tensors
-where the file is also put among its embeddings.
+A1111 takes the words out of a LoRA file by these names: ``bundle_emb.WORD.string_to_param.*`` for SD 1.x
+and 2.x, ``bundle_emb.WORD.clip_l`` and ``….clip_g`` for SDXL; Forge (2025-06) leaves them out. ComfyUI
+reads the same tensors where the file is also put among its embeddings.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def write(adapter: Adapter, path: Path, dtype: Dtype, base: BaseModel) -> None:
         part: {} for part in ("unet", *base.named_text_encoders)
     }
     for neutral, tensor in all_weights(adapter, base).items():
-        part, _, name = nested(neutral).partition(".")
+        part, _, name = _published(neutral).partition(".")
         weights[part][name] = tensor
     weights["vae"] = {name: p.detach() for name, p in base.vae.named_parameters()}
     for part, tensors in weights.items():
@@ -74,6 +74,11 @@ def read_path(path: Path) -> Adapter:
         for name, tensor in load_file(path / part / _weight_file(part)).items():
             tensors[f"{part}.{name.removeprefix('text_model.')}"] = tensor.float()
     return Adapter(header, tensors)
+
+
+def _published(neutral: str) -> str:
+    """The name as in published folders, where a projection stands beside the text model, not in it."""
+    return neutral if ".text_projection." in neutral else nested(neutral)
 
 
 def _weight_file(part: str) -> str:

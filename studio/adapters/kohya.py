@@ -46,6 +46,8 @@ _ENDINGS = {
     for variant in ("lora", "loha", "lokr", "diag_oft")
     for part in sorted(VARIANT_PARTS[variant])
 }
+# What lies outside the blocks, LyCORIS alone reaches.
+_OUTSIDE = tuple(f"unet.{n}" for n in ("conv_in", "conv_out", "time_embedding", "add_embedding"))
 _ALGORITHMS = {"diag_oft": "diag-oft"}  # LyCORIS' own names where they are not ours
 
 
@@ -155,8 +157,9 @@ def _metadata(layers: Layers) -> dict[str, str]:
 
 
 def _algorithm(layers: Layers) -> dict[str, str]:
-    """What LyCORIS has to be told; nothing for a plain LoRA, which kohya's own network reads."""
+    """What LyCORIS has to be told; nothing for a plain LoRA of layers that kohya's own network reaches."""
     variant = variant_of_all(layers)
     if any(MAGNITUDE in parts for parts in layers.values()):
         return {"algo": variant, "dora_wd": "True", "wd_on_output": "True"}
-    return {} if variant == "lora" else {"algo": _ALGORITHMS.get(variant, variant)}
+    own = variant == "lora" and not any(path.startswith(_OUTSIDE) for path in layers)
+    return {} if own else {"algo": _ALGORITHMS.get(variant, variant)}

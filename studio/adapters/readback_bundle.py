@@ -1,4 +1,4 @@
-"""How A1111 and Forge take a bundled file apart: by the names' first word, LoRA layers and the rest."""
+"""How A1111 takes a bundled file apart: by the names' first word, LoRA layers and the rest."""
 
 from __future__ import annotations
 

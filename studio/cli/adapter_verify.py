@@ -58,9 +58,14 @@ def verify(  # noqa: PLR0917 - options of a command
     )
     if drawn and not drawn.same:
         raise AdapterError(f"{path} draws {drawn.sentence()}")
-    for each in tools:
-        if each.tool in wanted and not each.works:
-            raise AdapterError(f"{path} {each.sentence()}")
+    said = {each.tool: each for each in tools}
+    for name in wanted:
+        if name not in said:
+            raise AdapterError(
+                f"nobody knows whether {name} reads the format {known.name!r} of {path}"
+            )
+        if not said[name].works:
+            raise AdapterError(f"{path} {said[name].sentence()}")
 
 
 def _known(names: list[str]) -> list[str]:

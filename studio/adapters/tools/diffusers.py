@@ -13,6 +13,7 @@ from studio.adapters.tools.live_names import named_layers
 from studio.bases.base_model import BaseModel
 from studio.bases.loading import no_warnings_of_diffusers
 
+REFUSAL = "it refuses the file"
 _CONFIG = "lora_adapter_metadata"
 
 
@@ -24,7 +25,7 @@ def read_back(content: FileContent, base: BaseModel) -> ReadBack:
         tensors, alphas = _converted(content, base)
     except (ValueError, KeyError, IndexError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        return ReadBack(unmatched=[f"the file as a whole: {reason or type(error).__name__}"])
+        return ReadBack(unmatched=[f"{REFUSAL}: {reason or type(error).__name__}"])
     return _attached(tensors, alphas, base)
 
 
