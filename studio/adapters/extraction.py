@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from studio.adapters.adapter import Adapter, AdapterHeader
+from studio.adapters.approximation import Approximation
 from studio.adapters.readback import live_layers
 from studio.adapters.whole_weights import named_parameters, require_fit
 from studio.bases.base_model import BaseModel
@@ -26,21 +27,6 @@ METHOD_SETTING = "extracted_rank"
 _UNREADABLE = "text_projection"
 
 
-@dataclass(frozen=True)
-class Extraction:
-    """A LoRA, and how much of the whole change is in it.
-
-    Attributes:
-        adapter: of kind ``lora``, its header with the shares.
-        kept_share: of the squared Frobenius norm of everything that changed.
-        kept_by_layer: the same for each layer, by neutral path.
-    """
-
-    adapter: Adapter
-    kept_share: float
-    kept_by_layer: dict[str, float]
-
-
 def extraction_rank(adapter: Adapter) -> int:
     """The rank that the settings of whole weights ask for."""
     try:
@@ -49,7 +35,7 @@ def extraction_rank(adapter: Adapter) -> int:
         return DEFAULT_RANK
 
 
-def extract(adapter: Adapter, base: BaseModel, rank: int) -> Extraction:
+def extract(adapter: Adapter, base: BaseModel, rank: int) -> Approximation:
     """The LoRA of rank ``rank`` that is nearest to whole new weights.
 
     Raises:
@@ -66,7 +52,7 @@ def extract(adapter: Adapter, base: BaseModel, rank: int) -> Extraction:
     if not tensors:
         raise AdapterError("no layer of the adapter differs from the base; there is no LoRA in it")
     share = energy / whole_energy(adapter, base)
-    return Extraction(Adapter(_header(adapter, rank, share, kept), tensors), share, kept)
+    return Approximation(Adapter(_header(adapter, rank, share, kept), tensors), share, kept)
 
 
 def layer_changes(adapter: Adapter, base: BaseModel) -> Iterator[tuple[str, Tensor]]:

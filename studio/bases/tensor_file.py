@@ -7,11 +7,13 @@ shape and place, and ``__metadata__``), then the tensors' bytes without gaps.
 from __future__ import annotations
 
 import json
+import stat
 import struct
 from dataclasses import dataclass
 from math import prod
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 BITS = {
@@ -20,14 +22,20 @@ BITS = {
     **dict.fromkeys(("F16", "BF16", "I16", "U16"), 16),
     **dict.fromkeys(("F8_E4M3", "F8_E5M2", "I8", "U8", "BOOL"), 8),
 }
+# What a failed download leaves under the file's name.
+_MISTAKEN = {
+    b"<!doctype": "it is a web page; log in where it came from, and download it again",
+    b"<html": "it is a web page; log in where it came from, and download it again",
+    b"version https://git-lfs": "it is only a Git LFS pointer; fetch the file with: git lfs pull",
+}
+_WHOLE_NUMBERS = frozenset({int})  # not bool, which is an int by descent
 
 
 class TensorFileError(ValueError):
     """Not a whole safetensors file; the message is a clause that says why."""
 
 
-@dataclass(frozen=True)
-class TensorPlace:
+class TensorPlace(NamedTuple):
     """One tensor's entry: ``start`` and ``end`` are offsets in bytes from the file's beginning."""
 
     dtype: str
@@ -49,16 +57,20 @@ def read_layout(path: Path, max_header_bytes: int = MAX_HEADER_BYTES) -> TensorF
     """Read the header and check it against the file's size; tensor bytes are not read.
 
     Raises:
-        TensorFileError: the file is empty, truncated, pickled, or its header is oversized, broken
-            or contradicts itself.
+        TensorFileError: it is no file, empty, truncated, pickled, a web page, or its header is
+            oversized, broken or contradicts itself.
         OSError: the file cannot be opened.
     """
-    size = path.stat().st_size
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # whoever opens a pipe waits for ever
+        raise TensorFileError("it is no file")
+    size = status.st_size
     with path.open("rb") as file:
-        length = _header_length(file.read(8), size, max_header_bytes)
+        length = _header_length(file.read(32), size, max_header_bytes)
+        file.seek(8)
         header = _parse(file.read(length))
     metadata = _metadata(header.pop("__metadata__", {}))
-    tensors = {name: _place(name, entry, 8 + length) for name, entry in header.items()}
+    tensors = _places(header, 8 + length)
     _check_places(tensors, 8 + length, size)
     return TensorFileLayout(tensors, metadata, 8 + length)
 
@@ -68,11 +80,15 @@ def _header_length(start: bytes, size: int, most: int) -> int:
         raise TensorFileError("it is empty")
     if len(start) < 8:
         raise TensorFileError(f"it is truncated: {size} bytes")
-    (length,) = struct.unpack("<Q", start)
+    (length,) = struct.unpack_from("<Q", start)
     if length > most:
         # Only here: a sane length may by chance begin with the same bytes as a pickle.
         if start.startswith((b"PK", b"\x80")):
             raise TensorFileError("it is a pickled file, which can run code when opened")
+        text = start.lstrip().lower()
+        for beginning, what in _MISTAKEN.items():
+            if text.startswith(beginning):
+                raise TensorFileError(what)
         raise TensorFileError(f"its header claims {length:,} bytes, more than {most:,}")
     if 8 + length > size:
         raise TensorFileError(f"it is truncated: {size:,} bytes, the header alone is {length:,}")
@@ -95,22 +111,28 @@ def _metadata(found: Any) -> dict[str, str]:
     return found
 
 
-def _place(name: str, entry: Any, data_start: int) -> TensorPlace:
-    try:
-        dtype, shape, (start, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-        bits = BITS[dtype] * prod(shape)
-    except (KeyError, TypeError, ValueError) as error:
-        raise TensorFileError(f"its header has a broken entry for {name!r}") from error
-    whole = all(type(n) is int and n >= 0 for n in (*shape, start, end))
-    if not whole or (end - start) * 8 != bits:
-        raise TensorFileError(f"its header contradicts itself about {name!r}")
-    return TensorPlace(dtype, shape, data_start + start, data_start + end)
+def _places(header: dict[str, Any], data_start: int) -> dict[str, TensorPlace]:
+    """The entries, each checked. Kept short, for a folder of LoRAs has a million of them."""
+    places: dict[str, TensorPlace] = {}
+    for name, entry in header.items():
+        try:
+            dtype, shape = entry["dtype"], tuple(entry["shape"])
+            start, end = entry["data_offsets"]
+            bits = BITS[dtype] * prod(shape)
+        except (KeyError, TypeError, ValueError) as error:
+            raise TensorFileError(f"its header has a broken entry for {name!r}") from error
+        numbers = (*shape, start, end)
+        whole = _WHOLE_NUMBERS.issuperset(map(type, numbers)) and min(numbers) >= 0
+        if not whole or (end - start) * 8 != bits:
+            raise TensorFileError(f"its header contradicts itself about {name!r}")
+        places[name] = TensorPlace(dtype, shape, data_start + start, data_start + end)
+    return places
 
 
 def _check_places(tensors: dict[str, TensorPlace], data_start: int, size: int) -> None:
     """The tensors fill the file from the header's end to its own, each byte once."""
     position = data_start
-    for place in sorted(tensors.values(), key=lambda p: (p.start, p.end)):
+    for place in sorted(tensors.values(), key=attrgetter("start", "end")):
         if place.start != position:
             raise TensorFileError("its tensors overlap or leave gaps")
         position = place.end

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from studio.cli.adapter_results import progress, tell_all, tell_converted, tell_made
 from studio.cli.output import AsJson, Runs, note, result
 from studio.errors import AdapterError
 
 if TYPE_CHECKING:
-    from studio.adapters.extraction import Extraction
-    from studio.adapters.rework.conversion import Converted, Refused
+    from studio.adapters.rework.made_lora import MadeLora
     from studio.adapters.rework.merging import Ingredient
 
 DtypeName = Literal["fp32", "fp16", "bf16"]
-LoraFile = Annotated[str, typer.Argument(help="LoRA file, or run.")]
-Out = Annotated[Path, typer.Option(help="The file to write; nothing is written over.")]
+LoraFile = Annotated[str, typer.Argument(help="LoRA file, run, or a folder of LoRA files.")]
+Out = Annotated[
+    Path,
+    typer.Option(help="The file to write, for a folder the folder; nothing is written over."),
+]
 LoraFormat = Annotated[
     Literal["kohya", "diffusers"], typer.Option("--to", help="Format of the LoRA.")
 ]
@@ -61,6 +64,7 @@ def merge(  # noqa: PLR0917 - options of a command
     as_json: AsJson = False,
 ) -> None:
     """Add adapters up, each by its weight: into one LoRA, or into a base model."""
+    from studio.adapters.rework.made_lora import write_lora
     from studio.adapters.rework.merging import merge as merged
     from studio.adapters.rework.writing import require_free
 
@@ -75,7 +79,7 @@ def merge(  # noqa: PLR0917 - options of a command
         _merge_into(ingredients, into, out, as_json=as_json)
     else:
         made = merged(ingredients, rank=rank, title=out.stem)
-        _write_lora(made, out, to or "kohya", dtype or "fp16", as_json=as_json)
+        tell_made(write_lora(made, out, to or "kohya", dtype or "fp16"), as_json=as_json)
 
 
 def resize(  # noqa: PLR0917 - options of a command
@@ -88,21 +92,34 @@ def resize(  # noqa: PLR0917 - options of a command
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Bring a LoRA to a lower rank, and say how much of it is kept."""
+    """Bring a LoRA, or every one in a folder, to a lower rank, and say how much of it is kept."""
     from studio.adapters.files import read_adapter
+    from studio.adapters.rework import batch
     from studio.adapters.rework.low_rank import Truncation
+    from studio.adapters.rework.made_lora import lora_name, stem_of, write_lora
     from studio.adapters.rework.resizing import resize as resized
     from studio.adapters.rework.writing import require_free
     from studio.cli.places import adapter_file
 
-    require_free(out)
     truncation = Truncation(rank, keep)
-    made = resized(read_adapter(adapter_file(lora, runs)), truncation)
-    _write_lora(made, out, to, dtype, as_json=as_json)
+
+    def made(source: Path, path: Path) -> MadeLora:
+        require_free(path)
+        return write_lora(resized(read_adapter(source), truncation), path, to, dtype)
+
+    if not _is_collection(lora):
+        tell_made(made(adapter_file(lora, runs), out), as_json=as_json)
+        return
+    files = batch.adapters_in(Path(lora))
+    outcomes = batch.each(files, out, lambda f: made(f, out / lora_name(stem_of(f), to)))
+    tell_all(files, outcomes, as_json=as_json)
 
 
 def extract(  # noqa: PLR0917 - options of a command
-    tuned: Annotated[str, typer.Argument(help="Tuned model: single file or diffusers folder.")],
+    tuned: Annotated[
+        str,
+        typer.Argument(help="Tuned model: single file or diffusers folder; or a folder of such."),
+    ],
     base: Annotated[str, typer.Option(help="Base model that it was tuned from.")],
     out: Out,
     rank: Annotated[int, typer.Option(help="Rank of the LoRA; with --keep the highest.")] = 64,
@@ -112,15 +129,29 @@ def extract(  # noqa: PLR0917 - options of a command
     as_json: AsJson = False,
 ) -> None:
     """Make a LoRA of what a tuned model has beyond its base, and say how much is in it."""
+    from studio.adapters.rework import batch
     from studio.adapters.rework.checkpoint_difference import extract_difference
     from studio.adapters.rework.low_rank import Truncation
+    from studio.adapters.rework.made_lora import lora_name, write_lora
+    from studio.adapters.rework.weight_files import find_weights
     from studio.adapters.rework.writing import require_free
-    from studio.cli.terminal import TerminalReporter
 
-    require_free(out)
-    with TerminalReporter().stage(f"comparing {tuned} with {base}") as step:
-        made = extract_difference(tuned, base, Truncation(rank, keep), title=out.stem, step=step)
-    _write_lora(made, out, to, dtype, as_json=as_json)
+    truncation = Truncation(rank, keep)
+
+    def made(model: str, path: Path) -> MadeLora:
+        require_free(path)
+        with progress(f"comparing {model} with {base}", as_json=as_json) as step:
+            found = extract_difference(model, base, truncation, title=path.stem, step=step)
+        return write_lora(found, path, to, dtype)
+
+    if not batch.is_folder_of_models(Path(tuned)):
+        tell_made(made(tuned, out), as_json=as_json)
+        return
+    find_weights(base)  # once, before every model is refused for its sake
+    models = batch.models_in(Path(tuned), base)
+    names = {model: lora_name(batch.bare_name(model), to) for model in models}
+    outcomes = batch.each(models, out, lambda model: made(str(model), out / names[model]))
+    tell_all(models, outcomes, as_json=as_json)
 
 
 def convert(  # noqa: PLR0917 - options of a command
@@ -135,7 +166,14 @@ def convert(  # noqa: PLR0917 - options of a command
         ),
     ] = None,
     rank: Annotated[
-        int | None, typer.Option(help="Make a LoRA of this rank of a LoHa or LoKr.")
+        int | None,
+        typer.Option(
+            help="Make a LoRA of this rank of a LoHa or LoKr; with --base of a DoRA or OFT."
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(help="Base model, on whose weights the change of a DoRA or OFT depends."),
     ] = None,
     dtype: Annotated[
         DtypeName | None, typer.Option(help="Number format. Default: the file's own.")
@@ -143,25 +181,42 @@ def convert(  # noqa: PLR0917 - options of a command
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Write an adapter in another format, without its base model; the file is read back and compared."""
+    """Write an adapter in another format; the file is read back and compared."""
     from studio.adapters.rework import conversion
+    from studio.adapters.rework.weight_files import find_weights
     from studio.cli.places import adapter_file
+
+    conversion.require_rank(rank, base)
+    model = find_weights(base) if base is not None else None
+    watch = partial(progress, as_json=as_json)
+    if _is_collection(source):
+        if out is None:
+            raise AdapterError(
+                f"{source} is a folder of files; say with --out where theirs are to go"
+            )
+        outcomes = conversion.convert_folder(
+            Path(source), to, out, dtype=dtype, rank=rank, base=model, watch=watch
+        )
+        tell_all([outcome.source for outcome in outcomes], outcomes, as_json=as_json)
+        return
+    path = Path(source) if _is_folder(source) else adapter_file(source, runs)
+    with watch(f"converting {path}") as step:
+        done = conversion.convert(path, to, out=out, dtype=dtype, rank=rank, base=model, step=step)
+    tell_converted(done, as_json=as_json)
+
+
+def _is_collection(given: str) -> bool:
+    """Whether it is a folder of adapter files, and no run and no adapter itself."""
+    from studio.adapters.rework.batch import is_folder_of_adapters
+
+    return _is_folder(given) and is_folder_of_adapters(Path(given))
+
+
+def _is_folder(given: str) -> bool:
+    """Whether it is a folder and no run."""
     from studio.run_folder import is_run
 
-    is_folder = Path(source).is_dir() and not is_run(Path(source))
-    if not (is_folder and conversion.is_folder_of_adapters(Path(source))):
-        path = Path(source) if is_folder else adapter_file(source, runs)
-        done = conversion.convert(path, to, out=out, dtype=dtype, rank=rank)
-        result(_converted_json(done), [_converted_line(done)], as_json=as_json)
-        return
-    if out is None:
-        raise AdapterError(f"{source} is a folder of files; say with --out where theirs are to go")
-    outcomes = conversion.convert_folder(Path(source), to, out, dtype=dtype, rank=rank)
-    content = [_converted_json(outcome) for outcome in outcomes]
-    result(content, [_converted_line(outcome) for outcome in outcomes], as_json=as_json)
-    failed = sum(isinstance(outcome, conversion.Refused) for outcome in outcomes)
-    if failed:
-        raise AdapterError(f"{failed} of {len(outcomes)} files were not converted; see above")
+    return Path(given).is_dir() and not is_run(Path(given))
 
 
 def _ingredient(given: str, runs: Path) -> Ingredient:
@@ -175,7 +230,8 @@ def _ingredient(given: str, runs: Path) -> Ingredient:
     weight = _number(number) if name and not Path(given).exists() else math.nan
     path = adapter_file(given if math.isnan(weight) else name, runs)
     digest = file_digest(path) if path.is_file() else ""
-    return Ingredient(read_adapter(path), 1.0 if math.isnan(weight) else weight, digest)
+    weight = 1.0 if math.isnan(weight) else weight
+    return Ingredient(read_adapter(path), weight, digest, path.name)
 
 
 def _number(text: str) -> float:
@@ -188,69 +244,11 @@ def _number(text: str) -> float:
 def _merge_into(ingredients: list[Ingredient], base: str, out: Path, *, as_json: bool) -> None:
     from studio.adapters.rework.merging_into_base import merge_into
 
-    model = merge_into(ingredients, base, out)
+    with progress(f"merging into {base}", as_json=as_json) as step:
+        model = merge_into(ingredients, base, out, step)
     content = {"model": model.path, "family": model.family, "layers": model.layers}
     line = f"model  {model.path}  {model.family}, {model.layers} weights changed"
     result(content, [line], as_json=as_json)
     if out.is_file() and Path(base).with_suffix("").is_dir():
         configs = Path(base).with_suffix("")
         note(f"to use it as a base model here, copy {configs} to {out.with_suffix('')}")
-
-
-def _write_lora(made: Extraction, out: Path, to: str, dtype: DtypeName, *, as_json: bool) -> None:
-    from studio.adapters.formats import format_named
-    from studio.adapters.rework.writing import write_adapter
-
-    file = write_adapter(made.adapter, out, format_named("lora", to), dtype)
-    ranks = _ranks(made)
-    content = {
-        "adapter": file.path,
-        "format": file.format,
-        "dtype": file.dtype,
-        "kept_share": made.kept_share,
-        "layers": {
-            path: {"rank": ranks[path], "kept_share": share}
-            for path, share in made.kept_by_layer.items()
-        },
-    }
-    result(content, [_lora_line(made, file.path, ranks)], as_json=as_json)
-
-
-def _ranks(made: Extraction) -> dict[str, int]:
-    tensors = made.adapter.tensors
-    return {path: len(tensors[f"{path}.lora_A.weight"]) for path in made.kept_by_layer}
-
-
-def _lora_line(made: Extraction, path: Path, ranks: Mapping[str, int]) -> str:
-    least, most = min(ranks.values()), max(ranks.values())
-    rank = f"rank {most}" if least == most else f"ranks {least} to {most}"
-    worst = min(made.kept_by_layer, key=made.kept_by_layer.__getitem__)
-    kept = f"keeps {made.kept_share:.2%}"
-    if made.kept_by_layer[worst] < made.kept_share:
-        kept += f", least {made.kept_by_layer[worst]:.2%} in {worst}"
-    return f"adapter  {path}  {len(ranks)} layers, {rank}; {kept}"
-
-
-def _converted_json(outcome: Converted | Refused) -> dict[str, Any]:
-    from studio.adapters.rework.conversion import Refused
-
-    if isinstance(outcome, Refused):
-        return {"source": outcome.source, "error": outcome.reason}
-    return {
-        "source": outcome.source,
-        "adapter": outcome.file.path,
-        "format": outcome.file.format,
-        "dtype": outcome.file.dtype,
-        "max_relative_difference": outcome.file.max_relative_difference,
-        "kept_share": outcome.kept_share,
-    }
-
-
-def _converted_line(outcome: Converted | Refused) -> str:
-    from studio.adapters.rework.conversion import Refused
-
-    if isinstance(outcome, Refused):
-        return f"failed   {outcome.source}  {' '.join(outcome.reason.split())}"
-    kept = "" if outcome.kept_share is None else f"; keeps {outcome.kept_share:.2%}"
-    file = outcome.file
-    return f"adapter  {file.path}  {file.format}, {file.dtype}{kept}"

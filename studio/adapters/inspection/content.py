@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from studio.adapters.formats import MAX_HEADER_BYTES, SAFETENSORS
 from studio.adapters.inspection.names import NamedLayers, Shapes, layers_in
@@ -26,12 +26,6 @@ PICKLED = frozenset({".pt", ".bin", ".pth", ".ckpt"})
 PART_FOLDERS = ("unet", "text_encoder", "text_encoder_2")
 INDEX_FILE, HEADER_FILE = "model_index.json", "adapter.json"
 LORA_FILE, WORD_FOLDER = "lora.safetensors", "embeddings"
-# What a failed download leaves under the file's name.
-_MISTAKEN = {
-    b"<!doctype": "it is a web page; log in where it came from, and download it again",
-    b"<html": "it is a web page; log in where it came from, and download it again",
-    b"version https://git-lfs": "it is only a Git LFS pointer; fetch the file with: git lfs pull",
-}
 _MAX_DEPTH = 5  # of tables in a pickled file; a hypernetwork's have three
 
 Fetch = Callable[[str], "Tensor"]
@@ -42,8 +36,7 @@ _NamedFiles = list[tuple[Path, Callable[[str], str]]]
 """Files, each with what its keys are called here."""
 
 
-@dataclass(frozen=True)
-class TensorEntry:
+class TensorEntry(NamedTuple):
     """One tensor: its number format in safetensors' words, ``F16``, and its shape."""
 
     dtype: str
@@ -110,12 +103,7 @@ def is_adapter_folder(path: Path) -> bool:
 
 
 def _layout(path: Path) -> TensorFileLayout:
-    with path.open("rb") as file:
-        start = file.read(32).lstrip().lower()
-    mistaken = next((why for begin, why in _MISTAKEN.items() if start.startswith(begin)), None)
     try:
-        if mistaken:
-            raise TensorFileError(mistaken)
         return read_layout(path, MAX_HEADER_BYTES)
     except TensorFileError as error:
         raise AdapterError(f"{path} cannot be read: {error}") from error
@@ -128,12 +116,13 @@ def _safetensors(path: Path) -> AdapterContent:
 def _of_files(path: Path, extension: str, files: _NamedFiles) -> AdapterContent:
     """Several files as one, the first one's metadata for all."""
     layouts = [(file, called, _layout(file)) for file, called in files]
-    entries = {
-        called(key): TensorEntry(place.dtype, place.shape)
-        for _, called, layout in layouts
-        for key, place in layout.tensors.items()
-    }
-    places = {called(key): (file, key) for file, called, lay in layouts for key in lay.tensors}
+    entries: dict[str, TensorEntry] = {}
+    places: dict[str, tuple[Path, str]] = {}
+    for file, called, layout in layouts:
+        for key, place in layout.tensors.items():
+            name = called(key)
+            entries[name] = TensorEntry(place.dtype, place.shape)
+            places[name] = file, key
     size = sum(file.stat().st_size for file, _ in files)
     metadata = layouts[0][2].metadata if layouts else {}
     return AdapterContent(path, extension, size, entries, metadata, partial(_fetching, places))

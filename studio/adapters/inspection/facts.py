@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio.adapters.adapter import AdapterHeader
+from studio.adapters.formats import LOW_RANK
 from studio.adapters.header import from_metadata
 from studio.errors import AdapterError
 
 STRENGTH_KEY, PLACEHOLDER_KEY = "studio.strength", "studio.placeholder"
 MAX_TAGS = 5
-_LORA_KINDS = ("lora", "loha", "lokr", "oft")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def json_table(text: str) -> dict[str, Any]:
 def _header(metadata: Mapping[str, str], kind: str) -> tuple[AdapterHeader, tuple[str, ...]]:
     stated = metadata.get("studio.kind", kind)
     # A bundle's LoRA, and a folder's, say "lora" of all variants.
-    is_known = stated == kind or (stated == "lora" and kind in (*_LORA_KINDS, "pivotal"))
+    is_known = stated == kind or (stated == "lora" and kind in (*LOW_RANK, "pivotal"))
     problems = () if is_known else (f"it says it is of kind {stated!r}, but holds {kind} tensors",)
     own = {**metadata, "studio.kind": kind} if "studio.kind" in metadata else dict(metadata)
     try:

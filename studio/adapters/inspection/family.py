@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from operator import methodcaller
 
-from studio.adapters.inspection.names import HYPERNETWORK, NamedLayers, Shapes, size_of
+from studio.adapters.inspection.names import (
+    HYPERNETWORK,
+    NamedLayers,
+    Shapes,
+    any_starts,
+    size_of,
+)
 
 TEXT_WIDTHS = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 """By the width of the text that cross-attention reads."""
@@ -34,17 +41,18 @@ def family_of(shapes: Shapes, layers: NamedLayers) -> str:
     Args:
         layers: `layers_in` those names.
     """
-    if any(n.startswith(_SDXL_STARTS) or n == "clip_g" or n.endswith(".clip_g") for n in shapes):
+    has_second_word = "clip_g" in shapes or any(map(methodcaller("endswith", ".clip_g"), shapes))
+    if has_second_word or any_starts(shapes, _SDXL_STARTS):
         return "sdxl"
     for start, family in _CHECKPOINT_STARTS.items():
-        if any(name.startswith(start) for name in shapes):
+        if any_starts(shapes, start):
             return family
     return next((TEXT_WIDTHS[w] for w in _widths(shapes, layers) if w in TEXT_WIDTHS), "")
 
 
 def _widths(shapes: Shapes, layers: NamedLayers) -> Iterator[int]:
     """Widths that may tell the family, those to be believed first."""
-    contexts = {int(found[1]) for name in shapes if (found := HYPERNETWORK.fullmatch(name))}
+    contexts = {int(found[1]) for found in map(HYPERNETWORK.fullmatch, shapes) if found}
     yield from (width for width in _CONTEXT_ORDER if width in contexts)
     for naming in (_CROSS_ATTENTION, _TEXT_ATTENTION):
         yield from _layer_inputs(shapes, layers, naming)

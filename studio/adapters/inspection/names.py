@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from operator import methodcaller
 from typing import NamedTuple
 
 from studio.adapters.formats import SAFETENSORS, formats
@@ -20,7 +21,11 @@ HYPERNETWORK = re.compile(r"(\d+)\.([01])\.(linear\d*\..+)")
 """A hypernetwork's tensor: the context's width, 0 for keys or 1 for values, the tensor's own name."""
 
 _MODEL_PARTS = ("unet.", "text_encoder.", "text_encoder_2.")
-_VARIANTS = {"lora": "lora_", "loha": "hada_", "lokr": "lokr_", "oft": "oft_", "diff": "diff"}
+# Those that begin like another stand behind it.
+_VARIANTS = {
+    **{"lora": "lora_", "loha": "hada_", "lokr": "lokr_", "diff": "diff"},
+    **{"oft": "oft_", "diag_oft": "oft_blocks"},
+}
 _RANK_SIDES = (DOWN, "hada_w1_b", "lokr_w2_b", "lokr_w1_b")  # each (rank, …)
 # By the ending of a key, to what peft or LyCORIS calls it.
 _ENDINGS = {
@@ -62,16 +67,15 @@ def naming_of(names: Iterable[str], layers: NamedLayers, extension: str) -> Nami
         extension: ``.safetensors``, ``.pt``, or empty for a folder.
     """
     names = list(names)
-    if any(name.startswith(UNET) for name in names):
+    if any_starts(names, UNET):
         return Naming("full", "checkpoint")
-    if any(HYPERNETWORK.fullmatch(name) for name in names):
+    if any(map(HYPERNETWORK.fullmatch, names)):
         return Naming("hypernetwork", "a1111" if extension == ".pt" else "safetensors")
     if layers:
-        bundled = any(name.startswith(BUNDLED) for name in names)
-        if bundled:
+        if any_starts(names, BUNDLED):
             return Naming("pivotal", "bundle" if extension else "kohya")
         return Naming(_commonest_variant(layers), _lora_format(next(iter(layers)), names))
-    if extension == "" and any(name.startswith("unet.") for name in names):
+    if extension == "" and any_starts(names, "unet."):
         return Naming("full", "diffusers")
     return _word_naming(names, extension) or _plugins_naming(names, extension)
 
@@ -80,14 +84,24 @@ def layers_in(names: Iterable[str]) -> NamedLayers:
     """The layers of a LoRA or one of its relatives, in the names' order; other tensors are left out."""
     layers: NamedLayers = {}
     for name in names:
-        found = _split(name)
+        # kohya's layers have no dot of their own: told at once, for a folder has a million of them
+        layer, _, ending = name.partition(".")
+        part = _ENDINGS.get(ending)
+        found = (layer, part) if part is not None else _split(name)
         if found is not None and not name.startswith(BUNDLED):
             layers.setdefault(found[0], {})[found[1]] = name
     return {name: parts for name, parts in layers.items() if variant_of(parts)}
 
 
+def any_starts(names: Iterable[str], start: str | tuple[str, ...]) -> bool:
+    """Whether a name begins so, or in one of these ways."""
+    return any(map(methodcaller("startswith", start), names))
+
+
 def variant_of(parts: Iterable[str]) -> str:
-    """``lora``, ``loha``, ``lokr``, ``oft`` or ``diff`` (a whole difference); empty where it is none."""
+    """``lora``, ``loha``, ``lokr``, ``oft``, ``diag_oft`` or ``diff`` (a whole difference); empty where
+    it is none.
+    """
     return next((_VARIANT_OF[part] for part in parts if part in _VARIANT_OF), "")
 
 
@@ -131,10 +145,9 @@ def _factor_size(shapes: Shapes, name: str) -> tuple[int, int] | None:
 
 
 def _split(name: str) -> tuple[str, str] | None:
-    """A layer's name and what the tensor is to it; None for tensors of anything else."""
-    layer, _, ending = name.partition(".")
-    if ending in _ENDINGS:  # kohya's layers have no dot of their own: at once, for there are many
-        return layer, _ENDINGS[ending]
+    """A layer's name and what the tensor is to it, where the layer's name has dots of its own; None for
+    tensors of anything else.
+    """
     pieces = name.split(".")
     for count in (1, 2, 3):
         part = _ENDINGS.get(".".join(pieces[-count:]))

@@ -29,11 +29,13 @@ from studio.adapters.inspection.names import (
 from studio.adapters.inspection.remarks import remarks_on
 from studio.errors import AdapterError
 
+_ROTATION = "the numbers that say how far it rotates (the skew parameters), not of the change"
 MEASURED = {
     "full": "the weights themselves, for without the base no change can be told",
     "hypernetwork": "the networks' weights",
     "textual_inversion": "the words' vectors",
-    "oft": "the numbers that say how far it rotates (the skew parameters), not of the change",
+    "oft": _ROTATION,
+    "diag_oft": _ROTATION,
 }
 """What the norms are of, where it is not the change of the layers' weights."""
 PARTS_KEY = "studio.parts"
@@ -42,6 +44,7 @@ _VARIANT_NAMES = {
     "loha": "LoHa",
     "lokr": "LoKr",
     "oft": "OFT",
+    "diag_oft": "OFT",
     "diff": "difference",
 }
 

@@ -6,15 +6,14 @@ what they learned is lost, and counts as lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from studio.adapters.adapter import AdapterHeader
-from studio.adapters.extraction import Extraction
+from studio.adapters.approximation import Approximation
 from studio.adapters.rework.lora_building import BuiltLayer, built, cut_layer
 from studio.adapters.rework.low_rank import Truncation, decomposed_whole
+from studio.adapters.rework.steps import Step, unseen
 from studio.adapters.rework.weight_files import WeightFiles, find_weights, opened
 from studio.errors import AdapterError
 
@@ -23,9 +22,6 @@ _UNREADABLE = ("embeddings.", "text_projection.")
 # A share to keep decides among as many values at most, where no rank does: more is no LoRA.
 MAX_RANK = 1024
 
-Step = Callable[[int, int], None]
-"""Told how many weights of how many are done."""
-
 
 def extract_difference(
     tuned: str,
@@ -33,13 +29,14 @@ def extract_difference(
     truncation: Truncation,
     *,
     title: str = "",
-    step: Step = lambda _done, _total: None,
-) -> Extraction:
+    step: Step = unseen,
+) -> Approximation:
     """The LoRA that is nearest to what ``tuned`` has beyond ``base``.
 
     Args:
         tuned, base: single files or diffusers folders of one family; also mixed.
         title: of the LoRA; it has no other name.
+        step: told of each weight that was compared.
 
     Raises:
         AdapterError: they are of two families or builds, or no layer differs.
@@ -51,7 +48,7 @@ def extract_difference(
         kind="lora",
         family=before.family,
         base_name=base,
-        base_digest=before.digest(),
+        base_digest=before.digest,
         settings="",
         title=title,
     )

@@ -6,20 +6,19 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.adapters.adapter import Adapter
-from studio.adapters.extraction import Extraction
-from studio.adapters.files import format_of, read_adapter
+from studio.adapters.files import check_fits, format_of, read_adapter
 from studio.adapters.formats import Format, format_named, formats
-from studio.adapters.lora_layers import layers_of
-from studio.adapters.rework.layer_shapes import whole_change
-from studio.adapters.rework.lora_building import built, cut_layer, stated_settings
-from studio.adapters.rework.low_rank import Truncation, decomposed_whole
+from studio.adapters.layer_change import ROTATIONS
+from studio.adapters.rework.batch import Refused, adapters_in, each
+from studio.adapters.rework.made_lora import stem_of
+from studio.adapters.rework.nearest_lora import ADDING_KINDS, base_bound, nearest_lora
+from studio.adapters.rework.steps import Step, Watch, unseen, unwatched
+from studio.adapters.rework.weight_files import WeightFiles
 from studio.adapters.rework.writing import WrittenFile, require_free, write_adapter
 from studio.adapters.tensor_bytes import Dtype
 from studio.bases.tensor_file import BITS, read_layout
-from studio.errors import AdapterError, StudioError
+from studio.errors import AdapterError
 
-APPROXIMATED_KINDS = ("loha", "lokr")
 _DTYPES: dict[str, Dtype] = {"F32": "fp32", "F16": "fp16", "BF16": "bf16"}
 
 
@@ -31,19 +30,13 @@ class Converted:
         source: what was read.
         kept_share: of the change's squared Frobenius norm, where a LoRA had to be made of another
             kind; else None.
+        warnings: what speaks against the base that it was put on for that.
     """
 
     source: Path
     file: WrittenFile
     kept_share: float | None = None
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A file that could not be converted, and why."""
-
-    source: Path
-    reason: str
+    warnings: tuple[str, ...] = ()
 
 
 def convert(
@@ -54,6 +47,8 @@ def convert(
     folder: Path | None = None,
     dtype: Dtype | None = None,
     rank: int | None = None,
+    base: WeightFiles | None = None,
+    step: Step = unseen,
 ) -> Converted:
     """Write an adapter file or folder in another format; it is read back and compared.
 
@@ -62,12 +57,16 @@ def convert(
         out: the file or folder to write; None: under the name that the format asks for.
         folder: where to, if there is no ``out``; None: beside the source.
         dtype: number format; None: the source's own, fp32 where it does not say.
-        rank: make a LoRA of this rank of a LoHa or LoKr.
+        rank: make a LoRA of this rank of a LoHa or LoKr, and with a base of a DoRA or OFT.
+        base: what the latter two are put on.
+        step: told of each layer of which a LoRA's is made.
 
     Raises:
-        AdapterError: the file is broken, the format cannot hold it, or the new file is there already.
+        AdapterError: the file is broken, the format cannot hold it, the new file is there already, or
+            a base is given without a rank.
         VerificationError: what was written does not do the same.
     """
+    require_rank(rank, base)
     found = format_of(source)
     if found.kind == "full":
         raise AdapterError(
@@ -76,71 +75,58 @@ def convert(
         )
     if out is not None:
         require_free(out)
-    adapter, kept_share = read_adapter(source), None
+    adapter, kept_share, warnings = read_adapter(source), None, []
     if rank is not None:
-        extraction = as_lora(adapter, rank)
-        adapter, kept_share = extraction.adapter, extraction.kept_share
+        if base is not None and base_bound(adapter):
+            warnings = check_fits(adapter, base)
+        made = nearest_lora(adapter, rank, base, step)
+        adapter, kept_share = made.adapter, made.kept_share
     target = _target(adapter.header.kind, to)
-    stem = source.stem if found.extension else source.name
-    ((name, adapter),) = target.parts(adapter, stem.removesuffix(found.suffix) or stem)
+    ((name, adapter),) = target.parts(adapter, stem_of(source))
     path = out or (folder or source.parent) / name
     file = write_adapter(adapter, path, target, dtype or own_dtype(source))
-    return Converted(source, file, kept_share)
+    return Converted(source, file, kept_share, tuple(warnings))
 
 
 def convert_folder(
-    source: Path, to: str, out: Path, *, dtype: Dtype | None = None, rank: int | None = None
+    source: Path,
+    to: str,
+    out: Path,
+    *,
+    dtype: Dtype | None = None,
+    rank: int | None = None,
+    base: WeightFiles | None = None,
+    watch: Watch = unwatched,
 ) -> list[Converted | Refused]:
     """Convert every adapter file that lies in a folder, into another; a broken one stops no other.
 
     Raises:
-        AdapterError: no such file lies there, or no kind has the format.
+        AdapterError: no such file lies there, no kind has the format, or a base is given without a
+            rank.
     """
-    endings = {known.extension for known in formats() if known.extension}
-    files = sorted(f for f in source.iterdir() if f.suffix in endings and f.is_file())
-    files = [file for file in files if not file.name.startswith(".")]
-    if not files:
-        raise AdapterError(f"{source} holds no adapter files ({', '.join(sorted(endings))})")
+    require_rank(rank, base)
+    files = adapters_in(source)
     if all(known.name != to for known in formats()):
         names = ", ".join(sorted({known.name for known in formats()}))
         raise AdapterError(f"there is no format {to!r}; there are: {names}")
-    return [_converted(file, to, out, dtype, rank) for file in files]
+
+    def converted(file: Path) -> Converted:
+        with watch(f"converting {file}") as step:
+            return convert(file, to, folder=out, dtype=dtype, rank=rank, base=base, step=step)
+
+    return each(files, out, converted)
 
 
-def is_folder_of_adapters(path: Path) -> bool:
-    """Whether it is a folder that is no adapter itself."""
-    if not path.is_dir():
-        return False
-    try:
-        format_of(path)
-    except AdapterError:
-        return True
-    return False
-
-
-def as_lora(adapter: Adapter, rank: int) -> Extraction:
-    """The LoRA of a rank that is nearest to a LoHa or LoKr.
+def require_rank(rank: int | None, base: object) -> None:
+    """Refuse a base with which nothing is to be done.
 
     Raises:
-        AdapterError: it is of another kind.
+        AdapterError: so it is.
     """
-    header = adapter.header
-    if header.kind not in APPROXIMATED_KINDS:
+    if base is not None and rank is None:
         raise AdapterError(
-            f"this adapter is of kind {header.kind}; --rank makes a LoRA of a "
-            f"{' or '.join(APPROXIMATED_KINDS)} (to change a LoRA's rank: studio adapter resize)"
+            "--base is for making a LoRA of a DoRA or OFT; give its rank with --rank"
         )
-    truncation = Truncation(rank)
-    return built(
-        header,
-        (
-            cut_layer(
-                path, decomposed_whole(whole_change(path, parts, header.family), rank), truncation
-            )
-            for path, parts in layers_of(adapter).items()
-        ),
-        ("approximated", {"kind": header.kind, "rank": rank, "trained": stated_settings(header)}),
-    )
 
 
 def own_dtype(path: Path) -> Dtype:
@@ -155,18 +141,11 @@ def own_dtype(path: Path) -> Dtype:
 
 def _target(kind: str, to: str) -> Format:
     names = [known.name for known in formats(kind)]
-    if kind in APPROXIMATED_KINDS and to not in names:
+    as_lora = to in [known.name for known in formats("lora")]
+    if to not in names and as_lora and kind in (*ADDING_KINDS, *ROTATIONS):
+        needed = "--rank and --base" if kind in ROTATIONS else "--rank"
         raise AdapterError(
-            f"a {kind} has no format {to!r}; give --rank to make a LoRA of it, or --to "
-            f"{' or '.join(names)}"
+            f"{kind} adapters have no format {to!r}; give {needed} to make a LoRA of this one, or "
+            f"--to {' or '.join(names)}"
         )
     return format_named(kind, to)
-
-
-def _converted(
-    file: Path, to: str, out: Path, dtype: Dtype | None, rank: int | None
-) -> Converted | Refused:
-    try:
-        return convert(file, to, folder=out, dtype=dtype, rank=rank)
-    except (StudioError, OSError) as error:
-        return Refused(file, str(error))

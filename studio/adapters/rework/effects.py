@@ -10,9 +10,10 @@ from torch import Tensor
 
 from studio.adapters.adapter import Adapter
 from studio.adapters.embedding_vectors import KIND, is_word, words_of
-from studio.adapters.layer_change import MAGNITUDE, VARIANT_PARTS, Parts, added, variant_of
+from studio.adapters.layer_change import BLOCKS, MAGNITUDE, VARIANT_PARTS, Parts, added
 from studio.adapters.lora_layers import parts_by_path
 from studio.adapters.measurement import relative
+from studio.adapters.peft_format import ROTATION
 from studio.adapters.weight_changes import FLOOR
 
 
@@ -73,7 +74,8 @@ def _itself(tensor: Tensor) -> Tensor:
 
 
 def _layer_effect(parts: Parts) -> Tensor:
-    return parts["oft_R.weight"] if variant_of(parts) == "oft" else added(parts).flatten(1)
+    rotation = parts.get(ROTATION, parts.get(BLOCKS))
+    return added(parts).flatten(1) if rotation is None else rotation
 
 
 def _largest(tensor: Tensor) -> float:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from studio.adapters.adapter import Adapter, AdapterHeader
-from studio.adapters.extraction import Extraction
+from studio.adapters.approximation import Approximation
 from studio.adapters.rework.low_rank import Decomposition, Product, Truncation
 from studio.errors import AdapterError
 
@@ -47,7 +47,7 @@ def built(
     layers: Iterable[BuiltLayer],
     origin: tuple[str, Mapping[str, Any]],
     lost_energy: float = 0.0,
-) -> Extraction:
+) -> Approximation:
     """A LoRA of these layers, with what it was made from in its settings.
 
     Args:
@@ -79,7 +79,7 @@ def built(
         name: {**content, "kept_share": round(share, 6)},
     }
     new = replace(header, kind="lora", settings=json.dumps(settings))
-    return Extraction(Adapter(new, tensors), share, kept)
+    return Approximation(Adapter(new, tensors), share, kept)
 
 
 def stated_settings(header: AdapterHeader) -> Any:

@@ -6,10 +6,10 @@ the tensor that a reader would look up, in the base and in the new model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,10 +20,16 @@ from studio.adapters.rework.rewriting import read_tensor
 from studio.adapters.rework.weight_files import WeightFiles
 from studio.bases.base_model import Family
 from studio.bases.tensor_file import TensorFileError, TensorFileLayout, read_layout
-from studio.errors import VerificationError
+from studio.errors import AdapterError, VerificationError
 
-Member = tuple[float, Parts]
-"""An adapter's weight, and its tensors of one layer."""
+
+class Member(NamedTuple):
+    """What one adapter adds to one layer: its name in messages, its weight, its tensors of the layer."""
+
+    name: str
+    weight: float
+    parts: Parts
+
 
 _Opened = tuple[BinaryIO, TensorFileLayout]
 # Of the largest value: as much may differ by the order in which numbers were added up.
@@ -37,18 +43,27 @@ def merged_weight(weight: Tensor, members: Sequence[Member]) -> Tensor:
         AdapterError: an adapter's tensors do not fit the weight.
     """
     merged = weight.float()
-    for strength, parts in members:
-        merged = merged + strength * (changed_weight(merged, parts) - merged)
+    for name, strength, parts in members:
+        try:
+            merged = merged + strength * (changed_weight(merged, parts) - merged)
+        except AdapterError as error:
+            raise AdapterError(f"{name}: {error}") from error
     return merged
 
 
-def require_merged(files: WeightFiles, path: Path, layers: Mapping[str, Sequence[Member]]) -> None:
+def require_merged(
+    files: WeightFiles,
+    path: Path,
+    layers: Mapping[str, Sequence[Member]],
+    tick: Callable[[], None] = lambda: None,
+) -> None:
     """Read a new model back: the same tensors as the base's, and every merged weight as meant.
 
     Args:
         files: the base.
         path: the new file or folder.
         layers: what was merged, by the weights' neutral names.
+        tick: called after each of them.
 
     Raises:
         VerificationError: a tensor is absent, of another shape or number format, or holds something
@@ -68,6 +83,7 @@ def require_merged(files: WeightFiles, path: Path, layers: Mapping[str, Sequence
                     f"{name} does not read back as it was merged, so nothing was kept; "
                     "this is a fault of ours"
                 )
+            tick()
 
 
 def _moved(file: Path, files: WeightFiles, path: Path) -> Path:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from studio.adapters.adapter import Adapter, AdapterHeader
-from studio.adapters.extraction import Extraction
-from studio.adapters.layer_change import MAGNITUDE, Parts
+from studio.adapters.approximation import Approximation
+from studio.adapters.layer_change import Parts
 from studio.adapters.lora_layers import layers_of
 from studio.adapters.rework.layer_shapes import whole_change
 from studio.adapters.rework.lora_building import BuiltLayer, built, cut_layer
@@ -29,6 +29,7 @@ from studio.adapters.rework.low_rank import (
     decomposed_whole,
     product_of,
 )
+from studio.adapters.rework.nearest_lora import base_bound
 from studio.errors import AdapterError
 
 ADDED_KINDS = ("lora", "loha", "lokr")
@@ -41,6 +42,7 @@ class Ingredient:
     Attributes:
         weight: what its change is multiplied by; negative takes it away.
         digest: SHA-256 of its file, to be named in the result; empty where it has none.
+        file: what its file is called, for messages; empty: it goes by its title.
 
     Raises:
         AdapterError: the weight is 0 or no number.
@@ -49,6 +51,7 @@ class Ingredient:
     adapter: Adapter
     weight: float = 1.0
     digest: str = ""
+    file: str = ""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.weight) or self.weight == 0:
@@ -61,7 +64,8 @@ class Ingredient:
     def name(self) -> str:
         """What to call it in a message."""
         header = self.adapter.header
-        return repr(header.title) if header.title else f"an untitled {header.kind}"
+        named = repr(header.title) if header.title else f"an untitled {header.kind}"
+        return self.file or named
 
     def origin(self) -> dict[str, Any]:
         """What a merged file says of it."""
@@ -77,7 +81,7 @@ class Ingredient:
 
 def merge(
     ingredients: Sequence[Ingredient], *, rank: int | None = None, title: str = ""
-) -> Extraction:
+) -> Approximation:
     """One LoRA that changes every weight by the weighted sum of what the adapters add to it.
 
     A layer that only some of them have is kept as those have it.
@@ -128,9 +132,12 @@ def require_one_family(ingredients: Sequence[Ingredient]) -> str:
 
 
 def _required_layers(ingredient: Ingredient, *, exactly: bool) -> dict[str, dict[str, Tensor]]:
-    kind = ingredient.adapter.header.kind
-    if kind == "oft":
-        raise _depends_on_base(ingredient, "an OFT")
+    kind, bound = ingredient.adapter.header.kind, base_bound(ingredient.adapter)
+    if bound:
+        raise AdapterError(
+            f"{ingredient.name} is {bound}, whose change depends on the base model's weights; merge it "
+            "into a base with --into, or make a LoRA of it: studio adapter convert --rank N --base MODEL"
+        )
     if kind not in ADDED_KINDS:
         raise AdapterError(
             f"{ingredient.name} is of kind {kind}, which cannot be merged; "
@@ -141,17 +148,7 @@ def _required_layers(ingredient: Ingredient, *, exactly: bool) -> dict[str, dict
             f"{ingredient.name} is a {kind}, which no LoRA equals exactly; give --rank for the "
             "nearest LoRA of that rank"
         )
-    layers = layers_of(ingredient.adapter)
-    if any(MAGNITUDE in parts for parts in layers.values()):
-        raise _depends_on_base(ingredient, "a DoRA")
-    return layers
-
-
-def _depends_on_base(ingredient: Ingredient, what: str) -> AdapterError:
-    return AdapterError(
-        f"{ingredient.name} is {what}, whose change depends on the base model's weights; "
-        "merge it into a base with --into"
-    )
+    return layers_of(ingredient.adapter)
 
 
 _Members = list[tuple[Ingredient, dict[str, Tensor]]]

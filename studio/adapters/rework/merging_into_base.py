@@ -23,6 +23,7 @@ from studio.adapters.lora_layers import layers_of
 from studio.adapters.rework.merged_weights import Member, merged_weight, require_merged
 from studio.adapters.rework.merging import Ingredient, require_one_family
 from studio.adapters.rework.rewriting import Change, rewrite
+from studio.adapters.rework.steps import Step, Ticks, unseen
 from studio.adapters.rework.weight_files import WeightFiles, WeightPlace, find_weights
 from studio.bases.source import PICKLED, WEIGHT_FOLDERS
 from studio.errors import AdapterError
@@ -47,7 +48,9 @@ class MergedModel:
     family: str
 
 
-def merge_into(ingredients: Sequence[Ingredient], base: str, out: Path) -> MergedModel:
+def merge_into(
+    ingredients: Sequence[Ingredient], base: str, out: Path, step: Step = unseen
+) -> MergedModel:
     """Write a base model anew with adapters in its weights: a file from a file, a folder from a folder.
 
     Each adapter sees the weights as those before it left them, as in a preview with several; that
@@ -56,6 +59,7 @@ def merge_into(ingredients: Sequence[Ingredient], base: str, out: Path) -> Merge
     Args:
         base: ``pocket``, a hub id, a diffusers folder or a ``.safetensors`` file.
         out: what to write; read back before it appears.
+        step: told of each tensor written, and of each merged weight that was read back.
 
     Raises:
         AdapterError: an adapter is of another family or no low-rank adapter, or changes what the base
@@ -70,10 +74,10 @@ def merge_into(ingredients: Sequence[Ingredient], base: str, out: Path) -> Merge
     files = find_weights(base)
     _require_fit(ingredients, files)
     layers = _members(ingredients, files)
-    if files.is_folder:
-        _write_folder(files, layers, ingredients, out)
-    else:
-        _write_file(files, layers, ingredients, out)
+    written = sum(len(layout.tensors) for layout in files.layouts.values())
+    ticks = Ticks(step, written + len(layers))
+    write = _write_folder if files.is_folder else _write_file
+    write(files, layers, ingredients, out, ticks)
     return MergedModel(out, len(layers), files.family)
 
 
@@ -98,14 +102,10 @@ def _members(ingredients: Sequence[Ingredient], files: WeightFiles) -> dict[str,
     members: dict[str, list[Member]] = defaultdict(list)
     for ingredient in ingredients:
         layers = layers_of(ingredient.adapter)
-        absent = [path for path in layers if f"{path}.weight" not in files.places]
-        if absent:
-            raise AdapterError(
-                f"{ingredient.name} changes {len(absent)} layers that {files.name} does not have, "
-                f"the first is {absent[0]}; it was made for another base model"
-            )
+        files.require_layers(ingredient.name, layers)
         for path, parts in layers.items():
-            members[f"{path}.weight"].append((ingredient.weight, parts))
+            member = Member(ingredient.name, ingredient.weight, parts)
+            members[f"{path}.weight"].append(member)
     return dict(members)
 
 
@@ -114,12 +114,13 @@ def _write_file(
     layers: Mapping[str, list[Member]],
     ingredients: Sequence[Ingredient],
     out: Path,
+    ticks: Ticks,
 ) -> None:
     if out.suffix != files.path.suffix:
         raise AdapterError(f"{out} is to be a file; give --out a name that ends with .safetensors")
     with atomic.replacing(out) as temporary:
-        _rewrite(files, files.path, temporary, layers, ingredients)
-        require_merged(files, temporary, layers)
+        _rewrite(files, files.path, temporary, layers, ingredients, ticks=ticks)
+        require_merged(files, temporary, layers, ticks)
 
 
 def _write_folder(
@@ -127,6 +128,7 @@ def _write_folder(
     layers: Mapping[str, list[Member]],
     ingredients: Sequence[Ingredient],
     out: Path,
+    ticks: Ticks,
 ) -> None:
     if out.resolve().is_relative_to(files.path.resolve()):
         raise AdapterError(f"{out} is inside the base model's folder; give another --out")
@@ -138,8 +140,8 @@ def _write_folder(
         for source in files.layouts:
             target = temporary / source.relative_to(files.path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            _rewrite(files, source, target, layers, ingredients)
-        require_merged(files, temporary, layers)
+            _rewrite(files, source, target, layers, ingredients, ticks=ticks)
+        require_merged(files, temporary, layers, ticks)
 
 
 def _companions(folder: Path) -> Iterator[Path]:
@@ -161,13 +163,15 @@ def _rewrite(
     target: Path,
     layers: Mapping[str, list[Member]],
     ingredients: Sequence[Ingredient],
+    *,
+    ticks: Ticks,
 ) -> None:
     layout = files.layouts[source]
     own = {name: layers[name] for name in layers if files.places[name].file == source}
     origin = json.dumps([ingredient.origin() for ingredient in ingredients])
     kept = {k: v for k, v in layout.metadata.items() if not k.startswith(_OUTDATED)}
     metadata = {**kept, ORIGIN_KEY: origin} if own else layout.metadata
-    rewrite(source, layout, target, metadata, _changes(files, own))
+    rewrite(source, layout, target, metadata, _changes(files, own), tick=ticks)
 
 
 def _changes(files: WeightFiles, layers: Mapping[str, list[Member]]) -> dict[str, Change]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from studio.adapters.adapter import Adapter
-from studio.adapters.extraction import Extraction
-from studio.adapters.layer_change import MAGNITUDE, rank_of
+from studio.adapters.approximation import Approximation
+from studio.adapters.layer_change import rank_of
 from studio.adapters.lora_layers import layers_of
 from studio.adapters.rework.lora_building import built, cut_layer, stated_settings
 from studio.adapters.rework.low_rank import Truncation, decomposed, product_of
+from studio.adapters.rework.nearest_lora import ADDING_KINDS, base_bound
 from studio.errors import AdapterError
 
 
-def resize(adapter: Adapter, truncation: Truncation) -> Extraction:
+def resize(adapter: Adapter, truncation: Truncation) -> Approximation:
     """The LoRA that is nearest to ``adapter`` at a rank, or at each layer's fewest ranks that keep a
     share of its squared Frobenius norm.
 
@@ -21,17 +22,18 @@ def resize(adapter: Adapter, truncation: Truncation) -> Extraction:
     Raises:
         AdapterError: it is no plain LoRA, or has no layer above the rank.
     """
-    kind = adapter.header.kind
-    if kind != "lora":
-        can_be_lora = kind in ("loha", "lokr")
-        hint = "; make a LoRA of it: studio adapter convert --to kohya --rank" * can_be_lora
-        raise AdapterError(f"this is a {kind} adapter; only LoRAs can be resized{hint}")
-    layers = layers_of(adapter)
-    if any(MAGNITUDE in parts for parts in layers.values()):
+    kind, bound = adapter.header.kind, base_bound(adapter)
+    if bound:
         raise AdapterError(
-            "this is a DoRA, whose change depends on the base model's weights, so no lower rank can "
-            "be judged from the file; train it anew at the rank you want"
+            f"this is {bound}, whose change depends on the base model's weights; make a LoRA of it: "
+            "studio adapter convert --to kohya --rank N --base MODEL"
         )
+    if kind != "lora":
+        hint = "; make a LoRA of it: studio adapter convert --to kohya --rank N"
+        raise AdapterError(
+            f"this is a {kind} adapter; only LoRAs can be resized{hint * (kind in ADDING_KINDS)}"
+        )
+    layers = layers_of(adapter)
     highest = max(rank_of(parts) for parts in layers.values())
     if truncation.keep is None and truncation.rank is not None and truncation.rank >= highest:
         raise AdapterError(f"its rank is {highest}; give a --rank below {highest}")

@@ -35,12 +35,15 @@ def rewrite(
     target: Path,
     metadata: Mapping[str, str],
     changes: Mapping[str, Change],
+    *,
+    tick: Callable[[], None] = lambda: None,
 ) -> None:
     """Write ``target`` as ``source`` with other metadata and these tensors changed.
 
     Args:
         layout: the source's.
         changes: by the tensors' keys.
+        tick: called after each tensor.
 
     Raises:
         AdapterError: a changed value does not fit the tensor's number format.
@@ -54,6 +57,7 @@ def rewrite(
                 new.write(_changed(old, key, place, changes[key]))
             else:
                 _copy(old, new, place)
+            tick()
 
 
 def read_tensor(file: BinaryIO, place: TensorPlace) -> Tensor:

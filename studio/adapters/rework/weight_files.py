@@ -5,9 +5,10 @@ A single file in the original naming and a diffusers folder look alike from here
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,7 +22,7 @@ from studio.bases.digests import file_digest, weights_digest
 from studio.bases.single_file import checkpoint_family
 from studio.bases.source import locate
 from studio.bases.tensor_file import TensorFileError, TensorFileLayout, read_layout
-from studio.errors import BaseModelError
+from studio.errors import AdapterError, BaseModelError
 
 NUMBERS = ("F64", "F32", "F16", "BF16")
 """Number formats that weights can be worked with in."""
@@ -63,9 +64,27 @@ class WeightFiles:
     def is_folder(self) -> bool:
         return self.path.is_dir()
 
+    @cached_property
     def digest(self) -> str:
         """As `studio.bases.identity.BaseIdentity` has it."""
         return weights_digest(self.path, self.layouts) if self.is_folder else file_digest(self.path)
+
+    def require_layers(self, adapter: str, paths: Iterable[str]) -> None:
+        """Refuse an adapter that changes what is not here.
+
+        Args:
+            adapter: what to call it.
+            paths: of its layers.
+
+        Raises:
+            AdapterError: a layer is absent.
+        """
+        absent = [path for path in paths if f"{path}.weight" not in self.places]
+        if absent:
+            raise AdapterError(
+                f"{adapter} changes {len(absent)} layers that {self.name} does not have, the first "
+                f"is {absent[0]}; it was made for another base model"
+            )
 
 
 def find_weights(name: str) -> WeightFiles:

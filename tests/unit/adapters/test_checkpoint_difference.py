@@ -199,6 +199,6 @@ def test_models_that_do_not_go_together(
 def test_a_folders_digest_is_its_bases(tiny_sdxl_folder: Path) -> None:
     from studio.bases.identity import identify_base
 
-    assert find_weights(str(tiny_sdxl_folder)).digest() == (
+    assert find_weights(str(tiny_sdxl_folder)).digest == (
         identify_base(str(tiny_sdxl_folder)).digest
     )

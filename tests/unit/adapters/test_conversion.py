@@ -21,15 +21,10 @@ from studio.adapters.hypernetwork_network import ContextNetwork, structure_of
 from studio.adapters.layer_change import added
 from studio.adapters.lora_layers import layers_of
 from studio.adapters.rework import writing
-from studio.adapters.rework.conversion import (
-    Converted,
-    Refused,
-    as_lora,
-    convert,
-    convert_folder,
-    is_folder_of_adapters,
-)
+from studio.adapters.rework.batch import Refused, is_folder_of_adapters
+from studio.adapters.rework.conversion import Converted, convert, convert_folder
 from studio.adapters.rework.effects import effects, largest_difference
+from studio.adapters.rework.nearest_lora import nearest_lora
 from studio.adapters.rework.writing import write_adapter
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError, StudioError, VerificationError
@@ -91,6 +86,7 @@ def flat_kind(kind: str, seed: int = 2) -> Adapter:
                 "alpha": torch.tensor([1.5]),
             },
             "oft": {"oft_R.weight": values(columns // 4, 6)},
+            "diag_oft": {"oft_blocks": values(rows // 4, 4, 4)},
         }[kind]
         tensors |= {f"{path}.{name}": tensor for name, tensor in parts.items()}
     return Adapter(replace(HEADER, kind=kind), tensors)
@@ -146,6 +142,7 @@ KINDS: dict[str, tuple[Make, tuple[str, ...], tuple[str, ...]]] = {
     "loha": (lambda _base, _lora: flat_kind("loha"), ("kohya",), (".safetensors",)),
     "lokr": (lambda _base, _lora: flat_kind("lokr"), ("kohya",), (".safetensors",)),
     "oft": (lambda _base, _lora: flat_kind("oft"), ("peft",), (".safetensors",)),
+    "diag_oft": (lambda _base, _lora: flat_kind("diag_oft"), ("kohya",), (".safetensors",)),
 }
 
 
@@ -250,11 +247,17 @@ def test_what_cannot_be_expressed(
     def to(file: Path, known: str, **options: Any) -> Callable[[], Any]:
         return lambda: convert(file, known, **options)
 
-    refused(to(files["loha"], "diffusers"), "a loha has no format 'diffusers'; give --rank")
-    refused(to(files["oft"], "kohya"), "oft adapters have no format 'kohya'; there are: peft")
+    refused(
+        to(files["loha"], "diffusers"),
+        "loha adapters have no format 'diffusers'; give --rank to make",
+    )
+    refused(
+        to(files["oft"], "kohya"),
+        "oft adapters have no format 'kohya'; give --rank and --base to make .* --to peft",
+    )
     refused(
         to(files["oft"], "peft", rank=4),
-        "this adapter is of kind oft; --rank makes a LoRA of a loha or lokr",
+        "this is an OFT, whose change depends on the base .*; name the base with --base",
     )
     refused(to(plain, "a1111"), "lora adapters have no format 'a1111'; there are: kohya, diff")
     refused(to(plain, "diffusers", rank=2), "studio adapter resize")
@@ -383,4 +386,4 @@ def test_folders_that_make_no_sense(tmp_path: Path) -> None:
 
 
 def test_only_what_is_no_product_is_approximated(tiny_base: BaseModel, lora: Any) -> None:
-    refused(lambda: as_lora(lora(tiny_base), 2), "of kind lora")
+    refused(lambda: nearest_lora(lora(tiny_base), 2), "of kind lora")

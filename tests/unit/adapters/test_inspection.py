@@ -104,9 +104,10 @@ def relative(plain: Adapter, kind: str) -> Adapter:
             },
             "lokr": {"lokr_w1": (2, 2), "lokr_w2_a": (out // 2, 1), "lokr_w2_b": (1, into // 2)},
             "oft": {"oft_R.weight": (into // 2, 1)},
+            "diag_oft": {"oft_blocks": (out // 2, 2, 2)},
         }[kind]  # fmt: skip
         tensors |= {f"{path}.{name}": 0.5 * numbers(*shape) for name, shape in named.items()}
-        if kind != "oft":
+        if kind not in ("oft", "diag_oft"):
             tensors[f"{path}.alpha"] = torch.tensor([1.0])
     return Adapter(replace(plain.header, kind=kind, method="lora"), tensors)
 
@@ -314,7 +315,7 @@ def test_a_change_that_nobody_could_form_is_measured_or_told() -> None:
 def test_oft_and_differences_say_what_is_measured(tmp_path: Path) -> None:
     turned = {f"{KOHYA_Q}.oft_blocks": numbers(4, 2, 2), f"{KOHYA_Q}.alpha": torch.tensor(1.0)}
     found = inspect(saved(tmp_path / "oft.safetensors", turned))
-    assert (found.overview.naming.kind, found.variant) == ("oft", "OFT")
+    assert (found.overview.naming.kind, found.variant) == ("diag_oft", "OFT")
     assert "skew parameters" in found.measured
     assert found.layers[0].norm == pytest.approx(float(numbers(4, 2, 2).norm()), rel=1e-6)
     whole = inspect(saved(tmp_path / "diff.safetensors", {f"{KOHYA_Q}.diff": numbers(4, 4)}))

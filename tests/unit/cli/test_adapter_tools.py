@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,11 @@ from safetensors.torch import load_file
 from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.adapters.files import read_adapter
 from studio.adapters.formats import format_named
-from studio.adapters.layer_change import added
+from studio.adapters.layer_change import added, changed_weight
 from studio.adapters.lora_layers import layers_of
 from studio.adapters.rework.writing import write_adapter
 from studio.bases.source import POCKET_FOLDER
+from studio.cli.terminal import TerminalReporter
 
 PATH = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 UNET = Path("unet/diffusion_pytorch_model.safetensors")
@@ -29,9 +33,12 @@ def tool(studio: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *arguments: studio("adapter", *arguments)
 
 
+def weight_in_pocket() -> torch.Tensor:
+    return load_file(POCKET_FOLDER / UNET)[PATH.removeprefix("unet.") + ".weight"].float()
+
+
 def width_of_pocket() -> int:
-    key = PATH.removeprefix("unet.") + ".weight"
-    return len(load_file(POCKET_FOLDER / UNET)[key])
+    return len(weight_in_pocket())
 
 
 def lora(seed: int, rank: int = 4) -> Adapter:
@@ -123,7 +130,7 @@ def test_converting_a_file_and_a_folder(
     (folder / "bad.safetensors").write_bytes(b"\n")
     outcome = tool("convert", "some", "--to", "diffusers", "--out", "done", "--dtype", "bf16")
     assert outcome.code == 2
-    assert outcome.err == "error: 1 of 2 files were not converted; see above\n"
+    assert outcome.err == "error: nothing was made of 1 of 2 files; see above\n"
     first, second = outcome.out.splitlines()
     assert first == "adapter  done/2-diffusers.safetensors  diffusers, bf16"
     assert second.startswith("failed   some/bad.safetensors  some/bad.safetensors is no adapter")
@@ -132,9 +139,161 @@ def test_converting_a_file_and_a_folder(
     assert [list(entry)[1] for entry in json.loads(outcome.out)] == ["adapter", "error"]
 
 
+def test_resizing_a_folder(tool: Callable[..., Any], files: list[Path], tmp_path: Path) -> None:
+    folder, known = tmp_path / "some", format_named("lora", "diffusers")
+    folder.mkdir()
+    files[0].rename(folder / "1.safetensors")
+    write_adapter(lora(2), folder / "2-diffusers.safetensors", known, "fp32")
+    before = change_in(folder / "1.safetensors")
+    outcome = tool("resize", "some", "--rank", 2, "--out", "done", "--dtype", "fp32")
+    assert (outcome.code, outcome.err) == (0, "")
+    first, second = outcome.out.splitlines()
+    assert first.startswith("adapter  done/1.safetensors  1 layers, rank 2; keeps ")
+    assert second.startswith("adapter  done/2.safetensors  1 layers, rank 2; keeps ")
+    values = torch.linalg.svdvals(before)
+    error = torch.linalg.vector_norm(change_in(Path("done/1.safetensors")) - before)
+    torch.testing.assert_close(error, torch.linalg.vector_norm(values[2:]), rtol=1e-3, atol=0)
+
+    (folder / "bad.safetensors").write_bytes(b"\n")
+    write_adapter(
+        lora(3, rank=1), folder / "thin.safetensors", format_named("lora", "kohya"), "fp32"
+    )
+    outcome = tool("resize", "some", "--rank", 2, "--out", "again", "--to", "diffusers", "--json")
+    assert outcome.code == 2
+    assert outcome.err == "error: nothing was made of 2 of 4 files; see above\n"
+    told = {entry.pop("source"): entry for entry in json.loads(outcome.out)}
+    assert [next(iter(entry)) for entry in told.values()] == [
+        "adapter",
+        "adapter",
+        "error",
+        "error",
+    ]
+    assert told["some/1.safetensors"]["adapter"] == "again/1-diffusers.safetensors"
+    assert told["some/1.safetensors"]["layers"][PATH]["rank"] == 2
+    assert "give a --rank below 1" in told["some/thin.safetensors"]["error"]
+    assert {f.name for f in Path("again").iterdir()} == {
+        "1-diffusers.safetensors",
+        "2-diffusers.safetensors",
+    }
+
+
+def test_extracting_from_a_folder_of_models(tool: Callable[..., Any], files: list[Path]) -> None:
+    models = Path("models")
+    models.mkdir()
+    for name in ("base", "tuned"):
+        done = tool("merge", "1.safetensors:0.5", "--into", "pocket", "--out", models / name)
+        assert done.code == 0, done.err
+    # The base lies among them, and another's configuration beside its file.
+    tool("merge", "2.safetensors", "--into", "pocket", "--out", "other")
+    (models / "bad").mkdir()
+    (models / "bad" / "model_index.json").write_text("{}")
+    (models / "bad.safetensors").write_bytes(b"\n")
+    (models / "notes").mkdir()
+    Path("other").rename(models / "other")
+    outcome = tool("extract", "models", "--base", "models/base", "--rank", 4, "--out", "loras",
+                   "--dtype", "fp32")  # fmt: skip
+    assert outcome.code == 2
+    assert outcome.err == "error: nothing was made of 2 of 3 files; see above\n"
+    bad, other, tuned = outcome.out.splitlines()
+    assert bad.startswith("failed   models/bad.safetensors  base model ")
+    assert other.startswith("adapter  loras/other.safetensors  1 layers, rank 4; keeps ")
+    assert tuned.startswith("failed   models/tuned  no layer of models/tuned differs")
+    expected = change_in(files[1]) - 0.5 * change_in(files[0])
+    # Of rank 8, so the four largest values are what is there.
+    values = torch.linalg.svdvals(expected)
+    found = torch.linalg.svdvals(change_in(Path("loras/other.safetensors")))
+    torch.testing.assert_close(found[:4], values[:4], rtol=1e-2, atol=0)
+    assert [file.name for file in Path("loras").iterdir()] == ["other.safetensors"]
+    outcome = tool("extract", "models", "--base", "nowhere", "--out", "none")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "is no file or folder" in outcome.err
+
+
+def dora() -> Adapter:
+    plain = lora(5)
+    lengths = weight_in_pocket().norm(dim=1) * torch.linspace(0.8, 1.2, width_of_pocket())
+    return Adapter(plain.header, {**plain.tensors, f"{PATH}.lora_magnitude_vector": lengths})
+
+
+def test_a_dora_becomes_a_lora_on_its_base(tool: Callable[..., Any], tmp_path: Path) -> None:
+    known = format_named("lora", "kohya")
+    write_adapter(dora(), tmp_path / "dora.safetensors", known, "fp32")
+    outcome = tool("convert", "dora.safetensors", "--to", "kohya", "--rank", 999, "--base", "pocket",
+                   "--out", "plain.safetensors")  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert outcome.out == "adapter  plain.safetensors  kohya, fp32; keeps 100.00%\n"
+    weight = weight_in_pocket()
+    expected = changed_weight(weight, layers_of(dora())[PATH]) - weight
+    limit = 1e-4 * expected.abs().max().item()
+    torch.testing.assert_close(change_in(Path("plain.safetensors")), expected, atol=limit, rtol=0)
+
+
+def test_a_base_other_than_the_adapters_own_is_told(
+    tool: Callable[..., Any], tmp_path: Path
+) -> None:
+    adapter = dora()
+    stated = replace(adapter.header, base_name="another", base_digest="5" * 64)
+    known = format_named("lora", "kohya")
+    for name in ("a", "b"):
+        path = tmp_path / "in" / f"{name}.safetensors"
+        write_adapter(Adapter(stated, adapter.tensors), path, known, "fp32")
+    options = ("--to", "kohya", "--rank", 2, "--base", "pocket", "--out")
+    for source, out in (("in/a.safetensors", "a.safetensors"), ("in", "folder")):
+        outcome = tool("convert", source, *options, out)
+        assert outcome.code == 0
+        (warning,) = outcome.err.splitlines()
+        assert warning.startswith("warning: the adapter was trained on another (555555555555), not")
+
+
+class Watched(TerminalReporter):
+    """Remembers what it was told."""
+
+    told: list[Any]
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[Callable[[int, int], None]]:
+        self.told.append(title)
+        yield lambda *step: self.told.append(step)
+
+
+LONG_WORK = {
+    "merge 1.safetensors --into pocket --out new": "merging into pocket",
+    "extract tuned --base pocket --rank 1 --out x.safetensors": "comparing tuned with pocket",
+    "convert dora.safetensors --to kohya --rank 1 --base pocket --out x.safetensors": (
+        "converting dora.safetensors"
+    ),
+}
+
+
+@pytest.mark.parametrize("arguments", LONG_WORK)
+def test_progress_is_for_whoever_watches(
+    tool: Callable[..., Any],
+    files: list[Path],
+    tmp_path: Path,
+    arguments: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_adapter(dora(), tmp_path / "dora.safetensors", format_named("lora", "kohya"), "fp32")
+    tool("merge", "2.safetensors", "--into", "pocket", "--out", "tuned")
+    *command, out = arguments.split()
+    monkeypatch.setattr("studio.cli.terminal.TerminalReporter", Watched)
+    monkeypatch.setattr(Watched, "told", [], raising=False)
+    outcome = tool(*command, f"1-{out}")
+    assert (outcome.code, outcome.err, Watched.told) == (0, "", [])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert tool(*command, f"2-{out}", "--json").code == 0
+    assert Watched.told == []
+    assert tool(*command, f"3-{out}").code == 0
+    title, *steps = Watched.told
+    total = len(steps)
+    assert title == LONG_WORK[arguments]
+    assert steps == [(done, total) for done in range(1, total + 1)]
+    assert total > 0
+
+
 MISTAKES = {
     "1.safetensors 2.safetensors --out 1.safetensors": "1.safetensors is there already",
-    "1.safetensors:0 --out m.safetensors": "'lora1' has the weight 0",
+    "1.safetensors:0 --out m.safetensors": "1.safetensors has the weight 0",
     "1.safetensors:x --out m.safetensors": "there is no adapter file 1.safetensors:x",
     "1.safetensors --out m.safetensors --into pocket --rank 4": "leave them out",
     "1.safetensors --out m.safetensors --into nowhere": "is no file or folder",
@@ -155,6 +314,8 @@ def test_mistakes_in_merging_are_one_line(
 
 
 def test_other_mistakes_are_one_line(tool: Callable[..., Any], files: list[Path]) -> None:
+    write_adapter(dora(), Path("dora.safetensors"), format_named("lora", "kohya"), "fp32")
+    Path("empty").mkdir()
     cases = {
         "resize 1.safetensors --out r.safetensors": "give --rank or --keep",
         "resize 1.safetensors --rank 4 --out r.safetensors": "give a --rank below 4",
@@ -163,6 +324,14 @@ def test_other_mistakes_are_one_line(tool: Callable[..., Any], files: list[Path]
         "extract pocket --base pocket --out x.safetensors": "no layer of pocket differs",
         "extract pocket --base 1.safetensors --out x.safetensors": "not a whole Stable Diffusion",
         "convert . --to kohya": "say with --out",
+        "convert . --to kohya --out 1.safetensors": "1.safetensors is a file; give a folder",
+        "convert 1.safetensors --to kohya --base pocket": "give its rank with --rank",
+        "convert dora.safetensors --to diffusers --rank 2": "name the base with --base",
+        "resize dora.safetensors --rank 2 --out x.safetensors": "--rank N --base MODEL",
+        "resize . --out x": "give --rank or --keep",
+        "extract . --base pocket --out 1.safetensors": "1.safetensors is a file; give a folder",
+        "extract empty --base pocket --out x": "empty holds no models",
+        "resize empty --rank 2 --out x": "empty holds no adapter files",
         "convert 1.safetensors --to a1111": "have no format 'a1111'",
     }
     for arguments, expected in cases.items():
