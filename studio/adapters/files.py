@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -131,6 +132,15 @@ def check_fits(adapter: Adapter, base: NamedBase) -> list[str]:
         f"the adapter was trained on {_trained_on(header)}, not on {_named(base)}: "
         "the result may differ"
     ]
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Say of which file it is what speaks against an adapter."""
+    try:
+        yield
+    except AdapterError as error:
+        raise AdapterError(f"{path.name}: {error}") from error
 
 
 def require_fit(adapter: Adapter, base: NamedBase, kinds: Collection[str]) -> None:

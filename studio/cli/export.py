@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from studio.cli.output import AsJson, Runs, result
+from studio.cli.output import AsJson, Runs, note, result
+from studio.errors import AdapterError
 
 
 def export(  # noqa: PLR0917 - options of a command
@@ -32,20 +34,45 @@ def export(  # noqa: PLR0917 - options of a command
 ) -> None:
     """Write an adapter in another tool's format; the file is read back and compared before it appears."""
     from studio.adapters.export import export_file
-    from studio.adapters.files import read_adapter
+    from studio.adapters.files import check_fits, naming, read_adapter
     from studio.adapters.formats import format_named
     from studio.adapters.tools.verdicts import told
     from studio.cli.base import load_base
-    from studio.cli.places import adapter_file
-    from studio.errors import AdapterError
+    from studio.cli.places import adapter_files
+    from studio.preview.stack import applied
 
-    source = adapter_file(adapter, runs)
-    content = read_adapter(source)
-    target = format_named(content.header.kind, to)
-    path = out or source.with_name(target.file_name(source.stem))
-    if path.exists():
-        raise AdapterError(f"{path} is there already; give another name with --out")
-    model = load_base(base or content.header.base_name or "pocket")
-    file = export_file(content, model, path, target, dtype)
-    lines = [f"adapter  {path}", *told(file.tools)]
-    result({**file.to_json(), "adapter": path}, lines, as_json=as_json)
+    adapters = {source: read_adapter(source) for source in adapter_files(adapter, runs)}
+    first = next(iter(adapters.values())).header
+    target = format_named(first.kind, to)
+    paths = {source: source.with_name(target.file_name(source.stem)) for source in adapters}
+    if out is not None:
+        paths = _one_path(paths, out)
+    for path in paths.values():
+        if path.exists():
+            raise AdapterError(f"{path} is there already; give another name with --out")
+    model = load_base(base or first.base_name or "pocket")
+    files = []
+    for source, content in adapters.items():
+        with naming(source):
+            for warning in check_fits(content, model):
+                note(f"warning: {warning}")
+            with applied(content, model, 1.0):
+                pass  # what does not fit the base is the user's mistake, and said here
+            files.append(export_file(content, model, paths[source], target, dtype))
+    lines = [line for file in files for line in (f"adapter  {file.path}", *told(file.tools))]
+    shown = [{**file.to_json(), "adapter": file.path} for file in files]
+    result({"files": shown}, lines, as_json=as_json)
+
+
+def _one_path(paths: Mapping[Path, Path], out: Path) -> dict[Path, Path]:
+    """``out`` in the place of the one path.
+
+    Raises:
+        AdapterError: there are several.
+    """
+    if len(paths) > 1:
+        names = ", ".join(source.name for source in paths)
+        raise AdapterError(
+            f"--out {out} is one file, but the adapter is several: {names}; leave it out"
+        )
+    return dict.fromkeys(paths, out)

@@ -26,13 +26,27 @@ def adapter_files(given: str, runs: Path) -> AdapterFiles:
     path = Path(given)
     if path.suffix or path.is_file() or _is_adapter_folder(path):
         if not path.exists():
-            raise AdapterError(f"there is no adapter file {given}")
+            is_link = path.is_symlink()
+            raise AdapterError(
+                f"{given} is a link that leads nowhere"
+                if is_link
+                else f"there is no adapter file {given}"
+            )
         return (path,)
     return adapter_of_run(RunFolder.open(given, runs))
 
 
 def _is_adapter_folder(path: Path) -> bool:
-    return (path / "model_index.json").is_file()
+    """Whether it is a folder in a format of adapters; others may bear a run's name."""
+    if not path.is_dir():
+        return False
+    from studio.adapters.files import format_of
+
+    try:
+        format_of(path)
+    except AdapterError:
+        return False
+    return True
 
 
 def adapter_of_run(run: RunFolder) -> AdapterFiles:

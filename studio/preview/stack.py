@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.adapters.adapter import Adapter
-from studio.adapters.files import check_fits, read_adapter
+from studio.adapters.files import check_fits, naming, read_adapter
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError
 from studio.preview.block_strength import with_block_strengths
@@ -117,10 +117,11 @@ class Stack:
         Raises:
             AdapterError: one is for a base of another family.
         """
-        named = zip(self.files, self.adapters, strict=True)
-        return tuple(
-            f"{path.name}: {w}" for path, adapter in named for w in check_fits(adapter, base)
-        )
+        told: list[str] = []
+        for path, adapter in zip(self.files, self.adapters, strict=True):
+            with naming(path):
+                told += (f"{path.name}: {warning}" for warning in check_fits(adapter, base))
+        return tuple(told)
 
     @contextmanager
     def applied(self, base: BaseModel, strength: float = 1.0) -> Iterator[None]:
@@ -132,8 +133,10 @@ class Stack:
             AdapterError: one does not fit the base, or not on top of those below it.
         """
         with ExitStack() as entered:
-            for adapter, share in zip(self.adapters, self.each_share, strict=True):
-                entered.enter_context(applied(adapter, base, share * strength))
+            parts = zip(self.files, self.adapters, self.each_share, strict=True)
+            for path, adapter, share in parts:
+                with naming(path):
+                    entered.enter_context(applied(adapter, base, share * strength))
             yield
 
 

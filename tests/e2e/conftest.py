@@ -18,8 +18,9 @@ Studio = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def environment() -> dict[str, str]:
-    """A terminal without colours, and offline."""
-    return {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "HF_HUB_OFFLINE": "1"}
+    """A terminal without colours, offline; one thread, for another file's tests have the other core."""
+    terminal = {"NO_COLOR": "1", "COLUMNS": "200", "HF_HUB_OFFLINE": "1"}
+    return {**os.environ, **terminal, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="session")

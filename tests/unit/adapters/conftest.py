@@ -114,10 +114,11 @@ def tiny_sd2(tiny_base: BaseModel) -> BaseModel:
     """SD 2.x as far as files show it: linear projections, and a text encoder of 23 layers."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
-        config = {**tiny_base.unet.config, "use_linear_projection": True}
+        # Not by from_config, which takes its own defaults for whatever was a default once.
+        plain = {k: v for k, v in tiny_base.unet.config.items() if not k.startswith("_")}
         text = copy.deepcopy(tiny_base.text_encoder.config)
         text.num_hidden_layers = 23
-        unet = UNet2DConditionModel.from_config(config)
+        unet = UNet2DConditionModel(**{**plain, "use_linear_projection": True})
         text_encoder = CLIPTextModel(CLIPTextConfig(**text.to_dict()))
     for module in (unet, text_encoder):
         module.requires_grad_(False).eval()
