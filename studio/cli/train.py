@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 DEMO_RECIPE = Path("recipes/pocket_lora_flat-icons.yaml")
 
 
-def demo(runs: Runs = Path("runs"), as_json: AsJson = False) -> None:
+def demo(changes: Overrides = None, runs: Runs = Path("runs"), as_json: AsJson = False) -> None:
     """Train a small LoRA on the icons that come with the studio, and show what it does."""
     from studio.recipe import load_recipe
 
-    recipe = load_recipe(_demo_recipe(), ["name=demo"])
+    recipe = load_recipe(_demo_recipe(), ["name=demo", *(changes or [])])
     _train(recipe, runs, as_json=as_json)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ LIGHT_ROOMS = ("captioning", "cli", "curation", "embedding", "recipe")
 LEAVES = ("studio.cli", "studio.dashboard")
 
 
+@cache
 def modules() -> dict[str, Path]:
     found = {}
     for package in ("studio", "trainers"):
@@ -22,6 +24,7 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
 def imports(path: Path, *, at_import_only: bool = False) -> set[str]:
     """Modules that a file imports; with ``at_import_only`` what importing the file itself imports."""
     names: set[str] = set()

@@ -20,7 +20,7 @@ from studio.run_folder import RunFolder
 from studio.training.listeners import FitListener, StepReport
 
 PICTURES = Path(__file__).parents[2] / "datasets" / "mascot"
-STEPS = 7
+STEPS = 6
 METHODS: dict[str, dict[str, Any]] = {
     "lora": {"kind": "lora", "rank": 2, "dropout": 0.2, "train_text_encoder": True},
     "lora variants": {"kind": "lora", "variant": "loha", "conv_rank": 2, "rank_dropout": 0.2},

@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = 12
+STEPS = 9
 RECIPE = f"""
 name: killed
 seed: 7

@@ -123,3 +123,9 @@ def tiny_sd2(tiny_base: BaseModel) -> BaseModel:
     for module in (unet, text_encoder):
         module.requires_grad_(False).eval()
     return replace(tiny_base, family="sd2", unet=unet, text_encoders=[text_encoder])
+
+
+@pytest.fixture
+def no_tool_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take most of an export's time, and are tested for themselves."""
+    monkeypatch.setattr("studio.adapters.export.tool_verdicts", lambda *_: ())

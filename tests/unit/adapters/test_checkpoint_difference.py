@@ -26,6 +26,8 @@ from studio.bases.base_model import BaseModel
 from studio.bases.digests import file_digest
 from studio.errors import AdapterError, BaseModelError
 
+pytestmark = pytest.mark.usefixtures("no_tool_verdicts")
+
 CONVS = ("to_q", "proj_in", "conv1", "downsamplers.0.conv")
 UNET_KEY = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight"
 

@@ -21,6 +21,8 @@ from studio.adapters.lora_layers import trained_changes
 from studio.adapters.readback import live_layers
 from studio.bases.base_model import BaseModel
 
+pytestmark = pytest.mark.usefixtures("no_tool_verdicts")
+
 TEXT = ("q_proj", "k_proj", "v_proj", "out_proj")
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("kohya", {}),

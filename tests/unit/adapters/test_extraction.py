@@ -21,6 +21,8 @@ from studio.adapters.verify import verify
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError
 
+pytestmark = pytest.mark.usefixtures("no_tool_verdicts")
+
 SHAPES = [(12, 7), (7, 12), (6, 4, 3, 3), (16, 5, 1, 1), (9, 9)]
 
 

@@ -25,6 +25,8 @@ from studio.adapters.verify import verify
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError, VerificationError
 
+pytestmark = pytest.mark.usefixtures("no_tool_verdicts")
+
 PLAIN = {
     "layer_structure": [1, 2, 1],
     "activation_func": "linear",

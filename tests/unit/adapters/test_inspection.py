@@ -37,6 +37,8 @@ from studio.adapters.lora_layers import layers_of
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError
 
+pytestmark = pytest.mark.usefixtures("no_tool_verdicts")
+
 AdapterMaker = Callable[..., Adapter]
 KOHYA_Q = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_q"
 KOHYA_K = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k"

@@ -45,6 +45,8 @@ from studio.bases.loading import no_progress_bars
 from studio.training.lora.layers import LoraLayers
 from studio.training.lora.settings import LoraWeights
 
+pytestmark = pytest.mark.usefixtures("no_tool_verdicts")
+
 FAMILIES = ("sd1", "sd2", "sdxl")
 DTYPES: tuple[Dtype, ...] = ("fp32", "fp16", "bf16")
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -150,12 +152,6 @@ def with_parts(base: BaseModel, family: Any, unet: Any, text_encoders: list[Any]
 @pytest.fixture(scope="session")
 def _made() -> dict[tuple[str, str, int], Adapter]:
     return {}
-
-
-@pytest.fixture(autouse=True)
-def _without_verdicts_of_tools(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take most of an export's time, and are tested for themselves."""
-    monkeypatch.setattr("studio.adapters.export.tool_verdicts", lambda *_: ())
 
 
 @pytest.fixture

@@ -29,6 +29,8 @@ from studio.bases.loading import load_base
 from studio.bases.tensor_file import read_layout
 from studio.errors import AdapterError, BaseModelError, StudioError, VerificationError
 
+pytestmark = pytest.mark.usefixtures("no_tool_verdicts")
+
 CONVS = ("to_q", "to_out.0", "proj_in", "conv1", "downsamplers.0.conv", "conv_shortcut")
 
 

@@ -22,6 +22,8 @@ from studio.adapters.rework.resizing import resize
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError
 
+pytestmark = pytest.mark.usefixtures("no_tool_verdicts")
+
 CONVS = ("to_q", "proj_in", "conv1", "upsamplers.0.conv")
 
 

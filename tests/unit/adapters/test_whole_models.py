@@ -31,6 +31,8 @@ from studio.errors import AdapterError
 from studio.preview.sampler import sample
 from studio.preview.settings import SamplingSettings
 
+pytestmark = pytest.mark.usefixtures("no_tool_verdicts")
+
 BASES = ["tiny_base", "tiny_sd2", "tiny_sdxl"]
 SCHEDULER = DDIMScheduler(beta_schedule="scaled_linear", clip_sample=False, steps_offset=1)
 FULL = format_named("full", "checkpoint")

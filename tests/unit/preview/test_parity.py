@@ -30,6 +30,11 @@ WORD = "<m>"
 Maker = Callable[[BaseModel], Adapter]
 
 
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studio.preview.parity.picture.NUM_INFERENCE_STEPS", 3)
+
+
 def header(base: BaseModel, kind: str, settings: str, method: str = "") -> AdapterHeader:
     return AdapterHeader(
         kind=kind,
