@@ -177,6 +177,17 @@ register(Format("loha", "kohya", "", "studio.adapters.kohya", "studio.adapters.r
 register(Format("lokr", "kohya", "", "studio.adapters.kohya", "studio.adapters.readback_kohya"))
 register(Format("diag_oft", "kohya", "", "studio.adapters.kohya", "studio.adapters.readback_kohya"))
 register(Format("oft", "peft", "", "studio.adapters.peft_format", "studio.adapters.readback_peft"))
+# Beside their files in kohya's naming.
+for _variant in ("loha", "lokr"):
+    register(
+        Format(
+            _variant,
+            "peft",
+            "-peft",
+            "studio.adapters.peft_format",
+            "studio.adapters.readback_peft",
+        )
+    )
 register(
     Format(
         "full",

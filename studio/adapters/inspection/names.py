@@ -26,6 +26,7 @@ _VARIANTS = {
     **{"lora": "lora_", "loha": "hada_", "lokr": "lokr_", "diff": "diff"},
     **{"oft": "oft_", "diag_oft": "oft_blocks"},
 }
+_PEFT_ENDS = (".oft_R.weight", ".hada_w1_a", ".lokr_w1", ".lokr_w1_a")
 _RANK_SIDES = (DOWN, "hada_w1_b", "lokr_w2_b", "lokr_w1_b")  # each (rank, …)
 # By the ending of a key, to what peft or LyCORIS calls it.
 _ENDINGS = {
@@ -168,7 +169,7 @@ def _lora_format(layer: str, names: list[str]) -> str:
     if layer.startswith("lora_") and "." not in layer:
         return "kohya"
     if layer.startswith(_MODEL_PARTS):
-        if any(name.endswith(".oft_R.weight") for name in names):
+        if any(name.endswith(_PEFT_ENDS) for name in names):
             return "peft"
         return "diffusers" if any(name.endswith(f".{DOWN}") for name in names) else "diffusers, old"
     return "peft" if layer.startswith("base_model.model.") else "other"

@@ -13,7 +13,7 @@ from studio.adapters.embedding_vectors import KIND, is_word, words_of
 from studio.adapters.layer_change import BLOCKS, MAGNITUDE, VARIANT_PARTS, Parts, added
 from studio.adapters.lora_layers import parts_by_path
 from studio.adapters.measurement import relative
-from studio.adapters.peft_format import ROTATION
+from studio.adapters.peft_configs import ROTATION
 from studio.adapters.weight_changes import FLOOR
 
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.adapters.approximation import Approximation
 from studio.adapters.layer_change import Parts
+from studio.adapters.layer_shapes import whole_change
 from studio.adapters.lora_layers import layers_of
-from studio.adapters.rework.layer_shapes import whole_change
 from studio.adapters.rework.lora_building import BuiltLayer, built, cut_layer
 from studio.adapters.rework.low_rank import (
     Product,

@@ -17,8 +17,8 @@ from studio.adapters.adapter import Adapter
 from studio.adapters.approximation import Approximation
 from studio.adapters.files import check_fits
 from studio.adapters.layer_change import MAGNITUDE, ROTATIONS, Parts, changed_weight
+from studio.adapters.layer_shapes import whole_change
 from studio.adapters.lora_layers import Layers, layers_of
-from studio.adapters.rework.layer_shapes import whole_change
 from studio.adapters.rework.lora_building import BuiltLayer, built, cut_layer, stated_settings
 from studio.adapters.rework.low_rank import Truncation, decomposed_whole
 from studio.adapters.rework.steps import Step, Ticks, unseen

@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from peft import OFTConfig, inject_adapter_in_model, set_peft_model_state_dict
+from peft import (
+    LoHaConfig,
+    LoKrConfig,
+    OFTConfig,
+    inject_adapter_in_model,
+    set_peft_model_state_dict,
+)
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -194,30 +200,57 @@ def test_blocks_that_are_no_squares_are_refused(tmp_path: Path) -> None:
             read_adapter(tmp_path / "x.safetensors")
 
 
-@pytest.mark.filterwarnings("ignore:Already found a `peft_config`")  # one for each block size
-def test_peft_itself_makes_of_an_oft_file_what_was_trained(
-    tiny_base: BaseModel, trained: Any, tmp_path: Path
+PEFT: dict[str, tuple[Any, dict[str, Any]]] = {
+    "oft": (OFTConfig, OFT),
+    "loha": (LoHaConfig, {"variant": "loha", "rank": 2, "alpha": 3.0, "conv_rank": 3}),
+    "lokr, thin": (LoKrConfig, {"variant": "lokr", "rank": 1, "alpha": 0.5, "conv_rank": 1}),
+    "lokr, whole": (
+        LoKrConfig,
+        {"variant": "lokr", "rank": 16, "alpha": 4.0, "lokr_factor": 2, "conv_rank": 32},
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config`")  # one for each way to build
+@pytest.mark.parametrize("name", PEFT)
+def test_peft_itself_makes_of_a_file_what_was_trained(
+    tiny_base: BaseModel, trained: Any, tmp_path: Path, name: str
 ) -> None:
-    """As the format's documentation says to load it; with blocks of several sizes."""
-    adapter = trained(**OFT, blocks={"mid_block": {"rank": 8}})
+    """As the format's documentation says to load it; with layers of several sizes."""
+    config_of, settings = PEFT[name]
+    adapter = trained(**settings, blocks={"mid_block": {"rank": 8}})
     (file,) = export(adapter, tiny_base, tmp_path, "x", formats=["peft"], dtype="fp32")
+    assert read_adapter(file.path).header == adapter.header
     with safe_open(file.path, "pt") as opened:
         configs = json.loads(opened.metadata()["peft_configs"])
     states = torch.linspace(-1, 1, 4 * 32).view(1, 4, 32)
     inputs = torch.ones(1, 4, 8, 8), torch.tensor(3), states
+    with torch.no_grad():
+        bare = tiny_base.unet(*inputs).sample
     with merged(adapter.tensors, tiny_base), torch.no_grad():
         ours = tiny_base.unet(*inputs).sample
-    sizes = set()
-    for config in configs:
-        if config.pop("part") == "unet":
-            sizes.add(config["oft_block_size"])
-            inject_adapter_in_model(OFTConfig(**config), tiny_base.unet)
+    assert not torch.allclose(ours, bare, atol=1e-2)
+    for config in [config for config in configs if config.pop("part") == "unet"]:
+        inject_adapter_in_model(config_of(**config), tiny_base.unet)
     state = {k.removeprefix("unet."): t for k, t in load_file(file.path).items() if "unet." in k}
     result: Any = set_peft_model_state_dict(tiny_base.unet, state)
     assert not result.unexpected_keys
-    assert sizes == {4, 8}
+    assert len(configs) > 2
     with torch.no_grad():
         torch.testing.assert_close(tiny_base.unet(*inputs).sample, ours, atol=1e-4, rtol=1e-3)
+
+
+def test_a_kronecker_product_that_peft_cannot_split_is_refused(
+    tiny_base: BaseModel, trained: Any, tmp_path: Path
+) -> None:
+    """It splits outputs and inputs by one number."""
+    adapter = trained(variant="lokr", rank=16)
+    path = "unet.mid_block.attentions.0.proj_in"
+    odd = {f"{path}.lokr_w1": torch.ones(8, 4), f"{path}.lokr_w2": torch.ones(2, 4)}
+    with pytest.raises(AdapterError, match=f"peft cannot split {path} into factors of 8 x 4"):
+        export(
+            Adapter(adapter.header, odd), tiny_base, tmp_path, "x", formats=["peft"], dtype="fp32"
+        )
 
 
 @pytest.mark.parametrize("change", [{"use_cayley_neumann": True}, {"coft": True}, None])
