@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from studio.cli.adapter_results import progress, tell_all, tell_converted, tell_made
+from studio.cli.base import DtypeName
 from studio.cli.output import AsJson, Runs, note, result
 from studio.errors import AdapterError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from studio.adapters.rework.made_lora import MadeLora
     from studio.adapters.rework.merging import Ingredient
 
-DtypeName = Literal["fp32", "fp16", "bf16"]
+
 LoraFile = Annotated[str, typer.Argument(help="LoRA file, run, or a folder of LoRA files.")]
 Out = Annotated[
     Path,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from studio.cli.base import DtypeName
 from studio.cli.output import AsJson, Runs, note, result
 from studio.errors import AdapterError
 
@@ -23,9 +24,7 @@ def export(  # noqa: PLR0917 - options of a command
     out: Annotated[
         Path | None, typer.Option(help="The file or folder to write. Default: beside the adapter.")
     ] = None,
-    dtype: Annotated[
-        Literal["fp32", "fp16", "bf16"], typer.Option(help="Number format of the file.")
-    ] = "fp16",
+    dtype: Annotated[DtypeName, typer.Option(help="Number format of the file.")] = "fp16",
     base: Annotated[
         str | None, typer.Option(help="Base model. Default: the one trained on.")
     ] = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from studio.cli.base import DtypeName
 from studio.cli.output import AsJson, Runs, note, result
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def preview(  # noqa: PLR0917 - options of a command
         float | None, typer.Option(help="How strongly to follow the prompt. Default: 5.")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Denoising steps. Default: 25.")] = None,
+    dtype: Annotated[
+        DtypeName, typer.Option(help="Number format to draw in; fp16 is the webuis' half.")
+    ] = "fp32",
     sweep: Annotated[bool, typer.Option(help="Draw one adapter at several strengths.")] = False,
     out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("preview.png"),
     runs: Runs = Path("runs"),
@@ -89,7 +93,7 @@ def preview(  # noqa: PLR0917 - options of a command
     calls = called_stacks(tags, called)
     header = next(adapter.header for stack in (*stacks, *calls) for adapter in stack.adapters)
     prompts = texts or _prompts(stacks[0])
-    model = load_base(base or header.base_name or "pocket")
+    model = load_base(base or header.base_name or "pocket", dtype)
     note(f"drawing {len(prompts)} prompts with seeds {', '.join(map(str, sampling.seeds))}")
     drawn = (model, prompts, sampling.seeds, sampling)
     literal = not texts  # a trigger word may have signs in it

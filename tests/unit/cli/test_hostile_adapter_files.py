@@ -191,7 +191,7 @@ def _pocket() -> Any:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _pocket: Any) -> Path:
     """Where a finished run's adapter lies; the base is loaded once for all tests."""
-    monkeypatch.setattr("studio.cli.base.load_base", lambda _name: _pocket)
+    monkeypatch.setattr("studio.cli.base.load_base", lambda *_: _pocket)
     run = tmp_path / "runs" / "icons"
     (run / "adapter").mkdir(parents=True)
     (run / "recipe.yaml").write_text("dataset: {source: pictures}\n")

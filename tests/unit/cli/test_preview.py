@@ -134,6 +134,16 @@ def test_how_it_is_drawn(drawn: Callable[..., Comparison], one: Path) -> None:
     assert not same(pictures(found, 0), pictures(drawn(one, *HEART), 0))
 
 
+def test_in_half_precision_pictures_are_nearly_the_same(
+    drawn: Callable[..., Comparison], one: Path
+) -> None:
+    exact, half = (
+        np.stack(pictures(drawn(one, "--dtype", dtype, *HEART), 1)).astype(float)
+        for dtype in ("fp32", "bf16")
+    )
+    assert 0 < np.abs(exact - half).mean() < 5
+
+
 def test_without_a_prompt_the_usual_subjects_are_drawn(
     drawn: Callable[..., Comparison], one: Path
 ) -> None:
