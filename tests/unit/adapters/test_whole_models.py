@@ -82,10 +82,10 @@ def test_diffusers_reads_what_was_trained(base: BaseModel, whole: Any, tmp_path:
 
 @pytest.mark.parametrize(("name", "dtype"), [("checkpoint", "fp16"), ("diffusers", "bf16")])
 def test_what_is_written_is_read(
-    base: BaseModel, whole: Any, tmp_path: Path, name: str, dtype: Dtype
+    tiny_base: BaseModel, whole: Any, tmp_path: Path, name: str, dtype: Dtype
 ) -> None:
-    adapter: Adapter = whole(base, train_text_encoder=name == "checkpoint")
-    (file,) = export(adapter, base, tmp_path, "dog", formats=[name], dtype=dtype)
+    adapter: Adapter = whole(tiny_base, train_text_encoder=name == "checkpoint")
+    (file,) = export(adapter, tiny_base, tmp_path, "dog", formats=[name], dtype=dtype)
     again = read_adapter(file.path)
     assert again.header == adapter.header
     assert again.tensors.keys() == adapter.tensors.keys()
