@@ -44,7 +44,7 @@ def write_checkpoint(path: Path) -> None:
             file.write(values.reshape(-1).view(torch.uint8).numpy().data)
 
 
-def write_lora(path: Path, rank: int, seed: int, *, is_dora: bool = False) -> None:
+def write_lora(path: Path, rank: int, seed: int) -> None:
     """A LoRA on all attention of SDXL's U-Net in kohya's naming, fp16."""
     generator = torch.Generator().manual_seed(seed)
     tensors: dict[str, torch.Tensor] = {}
@@ -57,9 +57,6 @@ def write_lora(path: Path, rank: int, seed: int, *, is_dora: bool = False) -> No
         up = SPREAD * torch.randn(out, rank, generator=generator)
         tensors |= {f"unet.{layer}.lora_A.weight": down, f"unet.{layer}.lora_B.weight": up}
         tensors[f"unet.{layer}.alpha"] = torch.tensor([float(rank)])
-        if is_dora:
-            lengths = torch.full((out,), SPREAD * into**0.5)
-            tensors[f"unet.{layer}.lora_magnitude_vector"] = lengths
     header = AdapterHeader("lora", "sdxl", "", "", "{}", title=path.stem)
     write_adapter(Adapter(header, tensors), path, format_named("lora", "kohya"), "fp16")
 

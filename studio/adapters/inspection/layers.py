@@ -15,7 +15,7 @@ from studio.adapters.inspection.names import ALPHA, MAGNITUDE, rank_of, size_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-CONFIG_KEY = "lora_adapter_metadata"
+CONFIG_KEY, PEFT_KEY = "lora_adapter_metadata", "peft_configs"
 State = Literal["", "silent", "dead", "exploded", "broken"]
 """Nothing to say; deliberate zeros; changes nothing; far too large or no numbers; not whole."""
 
@@ -72,9 +72,20 @@ def measured_layers(content: AdapterContent, groups: Iterable[Group]) -> list[La
     Raises:
         AdapterError: the file changed under our hands, or its numbers cannot be read.
     """
-    configs = json_table(content.metadata.get(CONFIG_KEY, ""))
+    configs = _configs(content.metadata)
     with content.opened() as fetch:
         return [_measured(group, fetch, configs) for group in groups]
+
+
+def _configs(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What peft is told of the layers: a table of each part's settings, or a list of configurations."""
+    configs = json_table(metadata.get(CONFIG_KEY, ""))
+    listed = json_table(f'{{"all": {metadata.get(PEFT_KEY, "[]")}}}').get("all")
+    for config in listed if isinstance(listed, list) else []:
+        if isinstance(config, dict) and isinstance(config.get("target_modules"), list):
+            alphas = configs.setdefault(f"{config.get('part')}.alpha_pattern", {})
+            alphas |= dict.fromkeys(map(str, config["target_modules"]), config.get("alpha"))
+    return configs
 
 
 def _measured(group: Group, fetch: Fetch, configs: Mapping[str, Any]) -> Layer:

@@ -23,6 +23,7 @@ from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.adapters.export import export
 from studio.adapters.files import read_adapter
 from studio.adapters.formats import format_named
+from studio.adapters.inspection.one_file import inspect
 from studio.adapters.layer_change import changed_weight
 from studio.adapters.readback import live_layers
 from studio.adapters.tools.verdicts import tool_verdicts
@@ -238,6 +239,18 @@ def test_peft_itself_makes_of_a_file_what_was_trained(
     assert len(configs) > 2
     with torch.no_grad():
         torch.testing.assert_close(tiny_base.unet(*inputs).sample, ours, atol=1e-4, rtol=1e-3)
+
+
+def test_inspect_takes_alphas_from_the_configurations(
+    tiny_base: BaseModel, trained: Any, tmp_path: Path
+) -> None:
+    adapter = trained(variant="loha", rank=2, alpha=3.0)
+    files = export(adapter, tiny_base, tmp_path, "x", formats=["kohya", "peft"], dtype="fp32")
+    first, second = (
+        sorted((layer.alpha, layer.norm) for layer in inspect(file.path).layers) for file in files
+    )
+    assert {alpha for alpha, _ in second} == {3.0}
+    assert [norm for _, norm in second] == pytest.approx([norm for _, norm in first])
 
 
 def test_a_kronecker_product_that_peft_cannot_split_is_refused(
