@@ -60,7 +60,7 @@ class ModelFolder:
         """
         from safetensors import SafetensorError
 
-        from studio.bases.loading import no_progress_bars
+        from studio.bases.library_words import no_progress_bars
 
         try:
             with no_progress_bars():

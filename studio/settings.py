@@ -41,6 +41,11 @@ class TrainerSettings(Section):
         """The kinds of adapter that come of these settings; empty: any that the plugin may produce."""
         return ()
 
+    @property
+    def trains_base_weights(self) -> bool:
+        """Whether the base's own weights move, so that they cannot be kept in a code of few bits."""
+        return False
+
     def trigger_for(self, dataset_trigger: str) -> str:
         """The words that call up what is learned with these settings.
 

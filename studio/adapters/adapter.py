@@ -29,6 +29,7 @@ class AdapterHeader:
         resolution_px: side of the training bucket's square equivalent.
         num_pictures: kept pictures of the curated set.
         strength: what it is recommended to be put on with; 1 is as it was trained.
+        clip_skip: the layer of the text encoders that it was trained with, counted from the end.
         method: the trainer plugin that made it; empty in other tools' files, where the kind names it.
     """
 
@@ -47,6 +48,7 @@ class AdapterHeader:
     resolution_px: int = 0
     num_pictures: int = 0
     strength: float = 1.0
+    clip_skip: int = 1
     method: str = ""
 
     @property

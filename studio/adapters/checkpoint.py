@@ -30,7 +30,8 @@ from studio.adapters.original_names import (
 from studio.adapters.parameter_names import names_in_original
 from studio.adapters.tensor_bytes import Dtype, rounded, write_tensors
 from studio.adapters.whole_weights import all_weights
-from studio.bases.base_model import BaseModel, Family
+from studio.bases.base_model import BaseModel
+from studio.bases.families import Family
 from studio.errors import AdapterError
 
 PARTS_KEY = "studio.parts"

@@ -65,7 +65,7 @@ def export(
     and an older file of its name stays as it was.
 
     Args:
-        formats: names of formats; empty: the first of the adapter's kind.
+        formats: names of formats; empty: the first of the adapter's kind that holds its family.
 
     Raises:
         AdapterError: a format is unknown for this kind, the name is no file name, or a value does not
@@ -78,7 +78,7 @@ def export(
     chosen = [format_named(kind, wanted) for wanted in dict.fromkeys(formats)]
     return [
         export_file(part, base, folder / file_name, known, dtype)
-        for known in chosen or [default_format(kind)]
+        for known in chosen or [default_format(kind, adapter.header.family)]
         for file_name, part in known.parts(adapter, name)
     ]
 

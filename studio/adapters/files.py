@@ -23,7 +23,7 @@ from studio.adapters.formats import (
 )
 from studio.adapters.header import require_settings
 from studio.adapters.pickled import read_pickled
-from studio.bases.base_model import Family
+from studio.bases.families import Family
 from studio.bases.tensor_file import TensorFileError, TensorFileLayout, read_layout
 from studio.errors import AdapterError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
@@ -77,6 +77,7 @@ class Format:
         suffix: added to the adapter's name before the extension.
         module, readback_module: dotted paths of a `FormatModule` and a `ReadBackModule`.
         extension: the file's ending with its dot; empty for a folder.
+        families: of base models, those whose adapters it can hold; empty: all.
     """
 
     kind: str
@@ -85,6 +86,7 @@ class Format:
     module: str
     readback_module: str
     extension: str = SAFETENSORS
+    families: tuple[str, ...] = ()
 
     def load(self) -> FormatModule:
         return cast("FormatModule", import_module(self.module))
@@ -102,6 +104,10 @@ class Format:
 
     def load_readback(self) -> ReadBackModule:
         return cast("ReadBackModule", import_module(self.readback_module))
+
+    def holds(self, family: str) -> bool:
+        """Whether it can hold adapters for a family of base models."""
+        return not self.families or family in self.families
 
     def file_name(self, name: str) -> str:
         """The name of an adapter's file in this format."""
@@ -147,23 +153,64 @@ def format_named(kind: str, name: str) -> Format:
     return _formats[kind, name]
 
 
-def default_format(kind: str) -> Format:
-    """The format that is written where none is asked for: the kind's first.
+def default_format(kind: str, family: str = "") -> Format:
+    """The format that is written where none is asked for: the kind's first that holds the family.
+
+    Args:
+        family: of base models; empty: whichever.
 
     Raises:
-        AdapterError: no format of that kind is known.
+        AdapterError: no format of that kind is known, or none that holds the family.
     """
     known = formats(kind)
     if not known:
         raise AdapterError(f"no file format for adapters of kind {kind!r} is installed")
-    return known[0]
+    able = [one for one in known if not family or one.holds(family)]
+    if not able:
+        raise AdapterError(
+            f"no file format holds {kind} adapters for a base of family {family!r}; train a lora"
+        )
+    return able[0]
+
+
+def family_problems(kinds: Iterable[str], names: Iterable[str], family: str) -> Iterator[str]:
+    """What speaks against the formats of a recipe with a family of base models; known before loading.
+
+    Args:
+        kinds: of adapters that the run may make.
+        names: of formats asked for; none: the default.
+    """
+    asked = list(names)
+    for kind in kinds:
+        known = formats(kind)
+        able = [one.name for one in known if one.holds(family)]
+        for index, name in enumerate(asked):
+            if name in {one.name for one in known} - set(able):
+                yield (
+                    f"export.formats[{index}]: {name} has no names for the layers of family {family}; "
+                    f"for {kind} there is: {', '.join(able) or 'none, train a lora'}"
+                )
+        if known and not able and not asked:
+            yield f"trainer: no file format holds {kind} adapters of family {family}; train a lora"
+
+
+def _in_kohyas_naming(kind: str) -> Format:
+    """What sd-scripts writes; it names the layers of these families only."""
+    return Format(
+        kind,
+        "kohya",
+        "",
+        "studio.adapters.kohya",
+        "studio.adapters.readback_kohya",
+        families=("sd1", "sd2", "sdxl"),
+    )
 
 
 # Before the LoRA formats, which would take its LoRA for the whole of it.
 register(
     Format("pivotal", "bundle", "", "studio.adapters.bundle", "studio.adapters.readback_bundle")
 )
-register(Format("lora", "kohya", "", "studio.adapters.kohya", "studio.adapters.readback_kohya"))
+register(_in_kohyas_naming("lora"))
 register(
     Format(
         "lora",
@@ -173,9 +220,9 @@ register(
         "studio.adapters.readback_diffusers",
     )
 )
-register(Format("loha", "kohya", "", "studio.adapters.kohya", "studio.adapters.readback_kohya"))
-register(Format("lokr", "kohya", "", "studio.adapters.kohya", "studio.adapters.readback_kohya"))
-register(Format("diag_oft", "kohya", "", "studio.adapters.kohya", "studio.adapters.readback_kohya"))
+register(_in_kohyas_naming("loha"))
+register(_in_kohyas_naming("lokr"))
+register(_in_kohyas_naming("diag_oft"))
 register(Format("oft", "peft", "", "studio.adapters.peft_format", "studio.adapters.readback_peft"))
 # Beside their files in kohya's naming.
 for _variant in ("loha", "lokr"):

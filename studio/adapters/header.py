@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
 from studio.adapters.adapter import AdapterHeader
@@ -19,11 +19,19 @@ from studio.adapters.formats import LOW_RANK
 from studio.errors import AdapterError
 
 MAX_METADATA_BYTES = 1 << 20
-SS_BASE_VERSIONS = {"sd1": "sd_v1", "sd2": "sd_v2", "sdxl": "sdxl_base_v1-0"}
+SS_BASE_VERSIONS = {
+    "sd1": "sd_v1",
+    "sd2": "sd_v2",
+    "sdxl": "sdxl_base_v1-0",
+    "sdxl_refiner": "sdxl_refiner_v1-0",
+    "svd": "svd",
+}
 ARCHITECTURES = {
     "sd1": "stable-diffusion-v1",
     "sd2": "stable-diffusion-v2",
     "sdxl": "stable-diffusion-xl-v1-base",
+    "sdxl_refiner": "stable-diffusion-xl-v1-refiner",
+    "svd": "stable-video-diffusion-img2vid-v1",
 }
 
 
@@ -66,9 +74,9 @@ def from_metadata(metadata: Mapping[str, str], kind: str) -> AdapterHeader:
         return _foreign(metadata, kind)
     values: dict[str, Any] = {}
     for field in fields(AdapterHeader):
-        if field.name == "strength" and "studio.strength" not in metadata:
-            continue  # files of before
         text = metadata.get(f"studio.{field.name}", "")
+        if not text and field.default is not MISSING:
+            continue  # files of before know fewer fields
         try:
             values[field.name] = _value(text, str(field.type))
         except ValueError as error:
@@ -148,6 +156,8 @@ def _ss_keys(header: AdapterHeader, base_name: str) -> dict[str, str]:
         "ss_resolution": f"({header.resolution_px}, {header.resolution_px})",
         "ss_v2": str(header.family == "sd2"),
     }
+    if header.clip_skip > 1:
+        keys["ss_clip_skip"] = str(header.clip_skip)
     if header.trigger:
         tags = {header.title: {header.trigger: header.num_pictures}}
         keys["ss_tag_frequency"] = json.dumps(tags)
@@ -166,8 +176,9 @@ def _modelspec_keys(header: AdapterHeader) -> dict[str, str]:
         keys["modelspec.resolution"] = f"{side}x{side}"
     if header.trigger:
         keys["modelspec.trigger_phrase"] = header.trigger
+        skip = f"; clip skip {header.clip_skip}" if header.clip_skip > 1 else ""
         keys["modelspec.usage_hint"] = (
-            f'put "{header.trigger}" into the prompt; strength {header.strength:g}'
+            f'put "{header.trigger}" into the prompt; strength {header.strength:g}{skip}'
         )
     return keys
 
@@ -190,6 +201,7 @@ def _foreign(metadata: Mapping[str, str], kind: str) -> AdapterHeader:
         base_digest="",
         settings="",
         steps=_number(metadata.get("ss_steps", "")),
+        clip_skip=_number(metadata.get("ss_clip_skip", "")) or 1,
         seed=_number(metadata.get("ss_seed", "")),
         trigger=metadata.get("modelspec.trigger_phrase", ""),
         title=metadata.get("ss_output_name", "") or metadata.get("modelspec.title", ""),

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from studio.adapters.restricted_pickle import MAGIC_NUMBER, PROTOCOL_VERSION
+from studio.pickled.torch_file import MAGIC_NUMBER, PROTOCOL_VERSION
 
 _PICKLE_PROTOCOL = 2
 _STORAGE_CLASSES = {

@@ -24,9 +24,11 @@ from studio.adapters.layer_change import (
 )
 from studio.errors import AdapterError
 
-TEXT_WIDTHS = {1024: "sd2", 2048: "sdxl"}
+TEXT_WIDTHS = {1024: "sd2", 1280: "sdxl_refiner", 2048: "sdxl"}
 SECOND_BLOCK = ".transformer_blocks.1."
-"""SD 1.x and 2.x have one such block an attention, SDXL two and more."""
+"""SD 1.x and 2.x have one such block an attention, SDXL and its refiner two and more."""
+TEMPORAL = ".temporal_transformer_blocks."
+"""Stable Video Diffusion alone has these."""
 Layers = Mapping[str, Parts]
 """Each layer's tensors by its neutral path."""
 
@@ -148,12 +150,12 @@ def variant_of_all(layers: Layers) -> str:
 
 
 def family_of(layers: Layers) -> str:
-    """By layers that SDXL alone has, then by the width of the text that cross-attention reads.
+    """By layers that a family alone has, then by the width of the text that cross-attention reads.
 
     Every other width has SD 1.x's layers.
     """
-    if any(path.startswith("text_encoder_2.") or SECOND_BLOCK in path for path in layers):
-        return "sdxl"
+    if any(TEMPORAL in path for path in layers):
+        return "svd"
     widths = (
         parts[name].shape[1]
         for path, parts in layers.items()
@@ -161,7 +163,11 @@ def family_of(layers: Layers) -> str:
         for name in _INPUT_SIDE
         if name in parts
     )
-    return TEXT_WIDTHS.get(next(widths, 0), "sd1")
+    width = next(widths, 0)
+    is_large = any(path.startswith("text_encoder_2.") or SECOND_BLOCK in path for path in layers)
+    if is_large and TEXT_WIDTHS.get(width) != "sdxl_refiner":
+        return "sdxl"
+    return TEXT_WIDTHS.get(width, "sd1")
 
 
 def _change(parts: Parts) -> Callable[[torch.Tensor], torch.Tensor]:

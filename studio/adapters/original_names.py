@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from studio.bases.base_model import Family
+from studio.bases.families import Family
 
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 CLIP: dict[tuple[Family, str], str] = {
@@ -69,6 +69,11 @@ _OPEN_CLIP = (
     ("embeddings.position_embedding.weight", "positional_embedding"),
     ("text_projection.weight", "text_projection"),
 )
+
+
+def has_original_names(family: Family) -> bool:
+    """Whether a family's U-Net is known here by the original code's names."""
+    return family in _ATTENTION
 
 
 @cache

@@ -14,7 +14,7 @@ from studio.adapters.original_names import (
     open_clip_name,
     original_unet_name,
 )
-from studio.bases.base_model import Family
+from studio.bases.families import Family
 
 # The live model of SD 2.x ends one layer earlier.
 _LEFT_OUT = (f"encoder.layers.{VIT_H_LAYERS - 1}.", "text_projection.")

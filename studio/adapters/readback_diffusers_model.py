@@ -13,7 +13,7 @@ from studio.adapters.measurement import Measurement
 from studio.adapters.readback import load_content
 from studio.adapters.weight_comparison import compare_weights
 from studio.bases.base_model import BaseModel
-from studio.bases.loading import no_progress_bars
+from studio.bases.library_words import no_progress_bars
 from studio.errors import VerificationError
 
 

@@ -12,7 +12,8 @@ class ExportSettings(Section):
 
     formats: tuple[str, ...] = ()
     """File formats to write. Empty: the method's first, which the webuis and ComfyUI read. LoRA has
-    ``kohya`` and ``diffusers``; whole weights have ``checkpoint``, ``diffusers`` and ``extracted``."""
+    ``kohya`` and ``diffusers``, of which SDXL's refiner and Stable Video Diffusion know the second only;
+    whole weights have ``checkpoint``, ``diffusers`` and ``extracted``."""
 
     dtype: Literal["fp32", "fp16", "bf16"] = "fp16"
     """Number format of the file. fp16 is what the field exchanges."""

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
+
+from studio.bases.families import FAMILIES, Family
 
 if TYPE_CHECKING:
     import torch
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from diffusers.schedulers.scheduling_utils import SchedulerMixin
-    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-
-Family = Literal["sd1", "sd2", "sdxl", "svd"]
-
-TEXT_ENCODERS: dict[Family, tuple[str, ...]] = {
-    "sd1": ("text_encoder",),
-    "sd2": ("text_encoder",),
-    "sdxl": ("text_encoder", "text_encoder_2"),
-    "svd": (),
-}
-"""The names of a family's text encoders: their folders, and their part in a tensor's name."""
+    from transformers import (
+        CLIPTextModel,
+        CLIPTextModelWithProjection,
+        CLIPTokenizer,
+        CLIPVisionModelWithProjection,
+    )
 
 
 @dataclass
@@ -36,6 +33,12 @@ class BaseModel:
         noise_scheduler: carries ``prediction_type``, the betas and the sampling configuration.
         force_zeros_for_empty_prompt: whether guidance moves away from zeros in place of an encoded
             empty prompt where no negative prompt is given; sdxl only.
+        clip_skip: which layer of the text encoders is read, counted from the end: 1 is the last.
+        image_encoder: the encoder of the picture that a clip begins with; svd only.
+        partner: the other stage of SDXL: the refiner of a base, or the base of a refiner, where
+            pictures are to be drawn by both.
+        offload_to: the GPU that the parts visit one at a time to draw, where it has no room for all of
+            them; they wait on the CPU.
     """
 
     name: str
@@ -48,6 +51,10 @@ class BaseModel:
     tokenizers: list[CLIPTokenizer]
     noise_scheduler: SchedulerMixin
     force_zeros_for_empty_prompt: bool = False
+    clip_skip: int = 1
+    image_encoder: CLIPVisionModelWithProjection | None = None
+    partner: BaseModel | None = None
+    offload_to: torch.device | None = None
 
     @property
     def text_encoder(self) -> CLIPTextModel:
@@ -62,7 +69,20 @@ class BaseModel:
     @property
     def named_text_encoders(self) -> dict[str, CLIPTextModel | CLIPTextModelWithProjection]:
         """The text encoders by their part's name: ``text_encoder``, and sdxl's ``text_encoder_2``."""
-        return dict(zip(TEXT_ENCODERS[self.family], self.text_encoders, strict=True))
+        return dict(zip(FAMILIES[self.family].text_encoders, self.text_encoders, strict=True))
+
+    @property
+    def num_trained_timesteps(self) -> int:
+        """How many of its schedule's timesteps the U-Net was trained on, the least noisy first."""
+        scheduler: Any = self.noise_scheduler
+        length: int = scheduler.config.num_train_timesteps
+        return min(length, FAMILIES[self.family].last_timestep + 1)
+
+    @property
+    def modules(self) -> list[Any]:
+        """All that holds weights, the U-Net first; diffusers and transformers mistype their ``to``."""
+        image_encoders = [] if self.image_encoder is None else [self.image_encoder]
+        return [self.unet, self.vae, *self.text_encoders, *image_encoders]
 
     @property
     def device(self) -> torch.device:

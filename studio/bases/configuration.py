@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from studio.bases.base_model import Family
+from studio.bases.families import FAMILIES, Family
 from studio.errors import BaseModelError
 
-LATENT_CHANNELS = 4
+DEFAULT_FRAMES = 25
+"""Of a U-Net that does not say: what diffusers makes of it."""
 WIDTHS: dict[int, Family] = {768: "sd1", 1024: "sd2"}
 
 
@@ -22,11 +23,13 @@ class Configuration:
         family: the architecture family.
         resolution_px: side of the training pictures: the U-Net's sample size times the VAE's factor.
         force_zeros_for_empty_prompt: as in `BaseModel`.
+        num_frames: of the clips that it makes; None where it draws pictures.
     """
 
     family: Family
     resolution_px: int
     force_zeros_for_empty_prompt: bool
+    num_frames: int | None = None
 
 
 def read_configuration(path: Path, name: str) -> Configuration:
@@ -39,8 +42,7 @@ def read_configuration(path: Path, name: str) -> Configuration:
     index = read_json(path / "model_index.json", name)
     unet = read_json(path / "unet" / "config.json", name)
     family = _family(path, index, unet, name)
-    check_supported(family, name)
-    check_channels(unet.get("in_channels", LATENT_CHANNELS), name)
+    check_channels(unet.get("in_channels", 4), family, name)
     vae = read_json(path / "vae" / "config.json", name)
     try:
         resolution_px = int(unet["sample_size"] * 2 ** (len(vae["block_out_channels"]) - 1))
@@ -50,33 +52,22 @@ def read_configuration(path: Path, name: str) -> Configuration:
             "in vae/config.json; copy its configuration files anew"
         ) from error
     # Absent, it is on: that is the default of diffusers' pipeline for this family.
-    zeros = family == "sdxl" and bool(index.get("force_zeros_for_empty_prompt", True))
-    return Configuration(family, resolution_px, zeros)
+    zeros = family in ("sdxl", "sdxl_refiner") and bool(
+        index.get("force_zeros_for_empty_prompt", True)
+    )
+    makes_clips = FAMILIES[family].makes_clips
+    num_frames = int(unet.get("num_frames", DEFAULT_FRAMES)) if makes_clips else None
+    return Configuration(family, resolution_px, zeros, num_frames)
 
 
-def check_supported(family: Family, name: str) -> None:
-    """Refuse families that are recognised and cannot be trained on."""
-    if family == "svd":
+def check_channels(in_channels: int, family: Family, name: str) -> None:
+    """Refuse U-Nets that read more than their family's: there is nothing to put into the rest."""
+    expected = FAMILIES[family].in_channels
+    if in_channels != expected:
         raise BaseModelError(
-            f"base model {name!r} is of family svd, which cannot be trained on yet; "
-            "give one of Stable Diffusion 1.x, 2.x or XL"
-        )
-
-
-def check_channels(in_channels: int, name: str) -> None:
-    """Refuse U-Nets that read more than noisy latents: there is nothing to put into the rest."""
-    if in_channels != LATENT_CHANNELS:
-        raise BaseModelError(
-            f"base model {name!r} reads {in_channels} channels, not {LATENT_CHANNELS}: it is made "
+            f"base model {name!r} reads {in_channels} channels, not {expected}: it is made "
             "for inpainting, editing or upscaling; give the plain text-to-image model"
         )
-
-
-def refiner_error(name: str) -> BaseModelError:
-    """The error for SDXL's refiner: it has the second text encoder alone and draws from a picture."""
-    return BaseModelError(
-        f"base model {name!r} is SDXL's refiner, which cannot be trained on; give the SDXL base"
-    )
 
 
 def read_json(path: Path, name: str) -> dict[str, Any]:
@@ -105,13 +96,13 @@ def _family(path: Path, index: dict[str, Any], unet: dict[str, Any], name: str) 
     if unet.get("_class_name") == "UNetSpatioTemporalConditionModel":
         return "svd"
     if unet.get("addition_embed_type") == "text_time":
-        if not any(index.get("text_encoder") or ()):
-            raise refiner_error(name)
-        return "sdxl"
+        # The refiner has the second text encoder alone.
+        return "sdxl" if any(index.get("text_encoder") or ()) else "sdxl_refiner"
     marker = path / "pocket.json"
     # pocket has SD 1.5's module tree at widths of its own, so no width tells its family.
-    if marker.is_file() and read_json(marker, name).get("family") == "sd1":
-        return "sd1"
+    stated = read_json(marker, name).get("family") if marker.is_file() else None
+    if stated in WIDTHS.values():
+        return cast("Family", stated)
     width = unet.get("cross_attention_dim")
     family = WIDTHS.get(width) if isinstance(width, int) else None
     if family is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.bases.base_model import TEXT_ENCODERS, Family
 from studio.bases.configuration import Configuration, read_configuration, read_json
+from studio.bases.families import FAMILIES, Family
 from studio.bases.tensor_file import TensorFileError, read_layout
 from studio.errors import BaseModelError
 
@@ -42,28 +42,30 @@ def read_diffusers_folder(path: Path, name: str) -> DiffusersFolder:
 
 def weight_names(family: Family) -> dict[str, str]:
     """By part, what its weight file is called without variant and ending."""
-    diffusers_parts = dict.fromkeys(("unet", "vae"), "diffusion_pytorch_model")
-    return diffusers_parts | dict.fromkeys(TEXT_ENCODERS[family], "model")
+    return {
+        part: "diffusion_pytorch_model" if kind.startswith("diffusers.") else "model"
+        for part, kind in FAMILIES[family].modules.items()
+    }
 
 
 def _weight_files(
     path: Path, weights: dict[str, str], name: str
 ) -> tuple[str | None, tuple[Path, ...]]:
     for variant in (None, "fp16"):
-        parts = [_part_files(path / part, stem, variant) for part, stem in weights.items()]
+        parts = [part_files(path / part, stem, variant) for part, stem in weights.items()]
         if all(parts):
             files = tuple(file for part in parts for file in part)
             for file in files:
                 _check_whole(file, name)
             return variant, files
-    missing = [part for part, stem in weights.items() if not _part_files(path / part, stem, None)]
+    missing = [part for part, stem in weights.items() if not part_files(path / part, stem, None)]
     raise BaseModelError(
         f"base model {name!r} has no safetensors weights in {', '.join(missing)}; fetch or convert "
         "them (pickled .bin weights are not read)"
     )
 
 
-def _part_files(folder: Path, stem: str, variant: str | None) -> list[Path]:
+def part_files(folder: Path, stem: str, variant: str | None) -> list[Path]:
     """The one weight file of a part, or the shards that its index names."""
     infix = f".{variant}" if variant else ""
     whole = folder / f"{stem}{infix}.safetensors"
@@ -81,8 +83,9 @@ def _check_whole(file: Path, name: str) -> None:
     try:
         read_layout(file)
     except FileNotFoundError as error:
-        raise BaseModelError(f"base model {name!r}: the shard {short} is missing") from error
-    except (TensorFileError, OSError) as error:
         raise BaseModelError(
-            f"base model {name!r}: {short} cannot be used: {error}; fetch it anew"
+            f"base model {name!r}: the shard {short} is missing; fetch it"
         ) from error
+    except (TensorFileError, OSError) as error:
+        why = error.with_remedy if isinstance(error, TensorFileError) else f"{error}; fetch it anew"
+        raise BaseModelError(f"base model {name!r}: {short} cannot be used: {why}") from error

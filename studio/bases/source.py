@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from studio.bases.checkpoint_header import SAFETENSORS, is_checkpoint
 from studio.errors import BaseModelError
 
 Form = Literal["pocket", "folder", "file", "hub"]
 
 POCKET_FOLDER = Path(__file__).parent / "pocket" / "weights"
-PICKLED = {".ckpt", ".pt", ".pth", ".bin"}
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 # What a diffusers model needs and nothing else: many repositories also hold pickled twins and the
 # whole model a second time as one file.
-WEIGHT_FOLDERS = ("unet", "vae", "text_encoder", "text_encoder_2")
+WEIGHT_FOLDERS = ("unet", "vae", "text_encoder", "text_encoder_2", "image_encoder")
 TOKENIZER_FOLDERS = ("tokenizer", "tokenizer_2")
+OTHER_FOLDERS = ("scheduler", "feature_extractor")
 HUB_FILES = [
     "model_index.json",
     "pocket.json",
-    *(f"{folder}/*.json" for folder in (*WEIGHT_FOLDERS, *TOKENIZER_FOLDERS, "scheduler")),
+    *(f"{folder}/*.json" for folder in (*WEIGHT_FOLDERS, *TOKENIZER_FOLDERS, *OTHER_FOLDERS)),
     *(f"{folder}/*.safetensors" for folder in WEIGHT_FOLDERS),
     *(f"{folder}/*.txt" for folder in TOKENIZER_FOLDERS),
 ]
@@ -33,7 +34,7 @@ class Source:
 
     Attributes:
         form: ``pocket``, a diffusers ``folder``, a single ``file`` or a ``hub`` snapshot.
-        path: a folder, or for ``file`` the file.
+        path: a folder; for ``file`` the file, as for a snapshot that holds one and no folders.
     """
 
     form: Form
@@ -41,10 +42,10 @@ class Source:
 
 
 def locate(name: str, *, allow_download: bool = False) -> Source:
-    """Find the base model ``name``: ``pocket``, a folder, a ``.safetensors`` file or a hub id.
+    """Find the base model ``name``: ``pocket``, a folder, a single file or a hub id.
 
     Raises:
-        BaseModelError: nothing of that name is on this machine, or it is a pickled file.
+        BaseModelError: nothing of that name is on this machine, or the file is of no known kind.
     """
     if name == "pocket":
         return Source("pocket", POCKET_FOLDER)
@@ -53,8 +54,8 @@ def locate(name: str, *, allow_download: bool = False) -> Source:
         return Source("folder", path)
     if path.is_file():
         return Source("file", _checked_file(path))
-    if HUB_ID.fullmatch(name) and path.suffix not in {".safetensors", *PICKLED}:
-        return Source("hub", _snapshot(name, allow_download))
+    if HUB_ID.fullmatch(name) and not is_checkpoint(path):
+        return Source("hub", _model_in(_snapshot(name, allow_download), name))
     raise BaseModelError(
         f"base model {name!r} is no file or folder; give 'pocket', a diffusers folder, "
         "a .safetensors file or a hub id such as owner/model"
@@ -62,12 +63,31 @@ def locate(name: str, *, allow_download: bool = False) -> Source:
 
 
 def _checked_file(path: Path) -> Path:
-    if path.suffix != ".safetensors":
+    if not is_checkpoint(path):
         raise BaseModelError(
-            f"base model {str(path)!r} is not a .safetensors file; pickled files can run code "
-            "when opened: convert it to .safetensors first"
+            f"base model {str(path)!r} is not a {SAFETENSORS} file; give one, a .ckpt, or a "
+            "diffusers folder"
         )
     return path
+
+
+def _model_in(snapshot: Path, name: str) -> Path:
+    """The snapshot where it is a diffusers model, else the one checkpoint in it.
+
+    Raises:
+        BaseModelError: there are several.
+    """
+    if (snapshot / "model_index.json").is_file():
+        return snapshot
+    files = [file for file in sorted(snapshot.iterdir()) if file.is_file() and is_checkpoint(file)]
+    # The pickled twin of a file that is there is not looked at.
+    files = [f for f in files if f.suffix == SAFETENSORS] or files
+    if len(files) > 1:
+        raise BaseModelError(
+            f"base model {name!r} has {len(files)} checkpoints in {snapshot}: "
+            f"{', '.join(file.name for file in files)}; give the path of one"
+        )
+    return files[0] if files else snapshot
 
 
 def _snapshot(repo_id: str, allow_download: bool) -> Path:

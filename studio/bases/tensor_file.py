@@ -22,17 +22,24 @@ BITS = {
     **dict.fromkeys(("F16", "BF16", "I16", "U16"), 16),
     **dict.fromkeys(("F8_E4M3", "F8_E5M2", "I8", "U8", "BOOL"), 8),
 }
+_WEB_PAGE = "it is a web page; log in where it came from, and download it again"
 # What a failed download leaves under the file's name.
 _MISTAKEN = {
-    b"<!doctype": "it is a web page; log in where it came from, and download it again",
-    b"<html": "it is a web page; log in where it came from, and download it again",
-    b"version https://git-lfs": "it is only a Git LFS pointer; fetch the file with: git lfs pull",
+    b"<!doctype": _WEB_PAGE,
+    b"<html": _WEB_PAGE,
+    b"version https://git-lfs": "it is a Git LFS pointer, {size} bytes; run: git lfs pull",
 }
+LONGEST_MISTAKEN = 64  # bytes to look at, white space before them included
 _WHOLE_NUMBERS = frozenset({int})  # not bool, which is an int by descent
 
 
 class TensorFileError(ValueError):
     """Not a whole safetensors file; the message is a clause that says why."""
+
+    @property
+    def with_remedy(self) -> str:
+        """The message, and what to do where it does not say."""
+        return str(self) if ";" in str(self) else f"{self}; fetch it anew"
 
 
 class TensorPlace(NamedTuple):
@@ -66,13 +73,20 @@ def read_layout(path: Path, max_header_bytes: int = MAX_HEADER_BYTES) -> TensorF
         raise TensorFileError("it is no file")
     size = status.st_size
     with path.open("rb") as file:
-        length = _header_length(file.read(32), size, max_header_bytes)
+        length = _header_length(file.read(LONGEST_MISTAKEN), size, max_header_bytes)
         file.seek(8)
         header = _parse(file.read(length))
     metadata = _metadata(header.pop("__metadata__", {}))
     tensors = _places(header, 8 + length)
     _check_places(tensors, 8 + length, size)
     return TensorFileLayout(tensors, metadata, 8 + length)
+
+
+def mistaken(start: bytes, size: int) -> str:
+    """What a file is that begins so, where a download has failed; a clause, or nothing."""
+    text = start.lstrip().lower()
+    found = (what for beginning, what in _MISTAKEN.items() if text.startswith(beginning))
+    return next(found, "").format(size=size)
 
 
 def _header_length(start: bytes, size: int, most: int) -> int:
@@ -85,10 +99,8 @@ def _header_length(start: bytes, size: int, most: int) -> int:
         # Only here: a sane length may by chance begin with the same bytes as a pickle.
         if start.startswith((b"PK", b"\x80")):
             raise TensorFileError("it is a pickled file, which can run code when opened")
-        text = start.lstrip().lower()
-        for beginning, what in _MISTAKEN.items():
-            if text.startswith(beginning):
-                raise TensorFileError(what)
+        if what := mistaken(start, size):
+            raise TensorFileError(what)
         raise TensorFileError(f"its header claims {length:,} bytes, more than {most:,}")
     if 8 + length > size:
         raise TensorFileError(f"it is truncated: {size:,} bytes, the header alone is {length:,}")

@@ -9,8 +9,10 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 
+from studio.bases.clip_vocabulary import WORD_END, clip_merges, clip_vocabulary
 from studio.bases.diffusers_folder import DiffusersFolder
 from studio.bases.identity import BaseIdentity
+from studio.bases.published import is_published
 
 _MARKS = 2  # the start and the end mark take a place each
 # CLIP's words: contractions, letters, single digits, and what is neither.
@@ -66,13 +68,22 @@ def read_tokenizer(identity: BaseIdentity) -> TokenizerFiles | None:
 def _tokenizer(folder: Path) -> Tokenizer:
     whole = folder / "tokenizer.json"
     try:
+        if is_published(folder):
+            return _clip_tokenizer(
+                BPE(clip_vocabulary(), list(clip_merges()), end_of_word_suffix=WORD_END)
+            )
         if whole.is_file():
             return Tokenizer.from_file(str(whole))
         model = BPE.from_file(
-            str(folder / "vocab.json"), str(folder / "merges.txt"), end_of_word_suffix="</w>"
+            str(folder / "vocab.json"), str(folder / "merges.txt"), end_of_word_suffix=WORD_END
         )
     except Exception as error:  # the library has no class of its own for broken files
         raise ValueError(f"{folder} holds no tokenizer that can be read: {error}") from error
+    return _clip_tokenizer(model)
+
+
+def _clip_tokenizer(model: BPE) -> Tokenizer:
+    """Splits and writes text as CLIP's does."""
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]

@@ -17,7 +17,7 @@ from studio.adapters.inspection.names import (
 )
 from studio.adapters.names import PARTS, flat, neutral_path
 from studio.adapters.original_names import CLIP, OPEN_CLIP, VAE, clip_name, diffusers_unet_name
-from studio.bases.base_model import Family
+from studio.bases.families import Family
 
 OTHER = "other"
 """The part and the block of layers whose names are none of Stable Diffusion's."""

@@ -18,7 +18,7 @@ from studio.adapters.layer_change import Parts, changed_weight
 from studio.adapters.parameter_names import key_in_original, keys_in_folder
 from studio.adapters.rework.rewriting import read_tensor
 from studio.adapters.rework.weight_files import WeightFiles
-from studio.bases.base_model import Family
+from studio.bases.families import Family
 from studio.bases.tensor_file import TensorFileError, TensorFileLayout, read_layout
 from studio.errors import AdapterError, VerificationError
 

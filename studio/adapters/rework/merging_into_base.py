@@ -25,7 +25,8 @@ from studio.adapters.rework.merging import Ingredient, require_one_family
 from studio.adapters.rework.rewriting import Change, rewrite
 from studio.adapters.rework.steps import Step, Ticks, unseen
 from studio.adapters.rework.weight_files import WeightFiles, WeightPlace, find_weights
-from studio.bases.source import PICKLED, WEIGHT_FOLDERS
+from studio.bases.checkpoint_header import PICKLED
+from studio.bases.source import WEIGHT_FOLDERS
 from studio.errors import AdapterError
 
 ORIGIN_KEY = "studio.merged_from"

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from studio.adapters.parameter_names import name_in_folder, names_in_original
 from studio.adapters.rework.rewriting import read_tensor
-from studio.bases.base_model import Family
+from studio.bases.checkpoint_header import is_pickled
 from studio.bases.diffusers_folder import read_diffusers_folder
 from studio.bases.digests import file_digest, weights_digest
+from studio.bases.families import Family
 from studio.bases.single_file import checkpoint_family
 from studio.bases.source import locate
 from studio.bases.tensor_file import TensorFileError, TensorFileLayout, read_layout
@@ -149,6 +150,11 @@ def _of_folder(path: Path, name: str) -> WeightFiles:
 
 
 def _of_file(path: Path, name: str) -> WeightFiles:
+    if is_pickled(path):
+        raise BaseModelError(
+            f"base model {name!r} is pickled, but weights are compared and merged as .safetensors alone; "
+            "convert it first"
+        )
     try:
         layout = read_layout(path)
     except (TensorFileError, OSError) as error:

@@ -11,7 +11,7 @@ from studio.adapters import readback_diffusers
 from studio.adapters.readback import FileContent, ReadBack, fits, low_rank_change
 from studio.adapters.tools.live_names import named_layers
 from studio.bases.base_model import BaseModel
-from studio.bases.loading import no_warnings_of_diffusers
+from studio.bases.library_words import no_warnings_of_diffusers
 
 REFUSAL = "it refuses the file"
 _CONFIG = "lora_adapter_metadata"
@@ -19,6 +19,14 @@ _CONFIG = "lora_adapter_metadata"
 
 def read_back(content: FileContent, base: BaseModel) -> ReadBack:
     """What ``load_lora_weights`` would attach to this base."""
+    if not hasattr(base.unet, "load_lora_adapter"):
+        kind = type(base.unet).__name__
+        return ReadBack(
+            unmatched=[
+                f"{REFUSAL}: {kind} has no load_lora_adapter; a class of both it and "
+                "diffusers.loaders.PeftAdapterMixin has"
+            ]
+        )
     if _CONFIG in content.metadata:
         return readback_diffusers.read_back(content, base)
     try:

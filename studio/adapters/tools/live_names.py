@@ -8,7 +8,8 @@ from torch import Tensor
 
 from studio.adapters.original_names import open_clip_name, original_unet_name
 from studio.adapters.readback import live_layers
-from studio.bases.base_model import BaseModel, Family
+from studio.bases.base_model import BaseModel
+from studio.bases.families import Family
 
 OPEN_CLIP_PARTS: dict[Family, tuple[str, ...]] = {
     "sd2": ("text_encoder",),

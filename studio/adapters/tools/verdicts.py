@@ -13,6 +13,7 @@ from studio.adapters.embedding_vectors import weights_and_words
 from studio.adapters.formats import LOW_RANK, Format, format_named
 from studio.adapters.lora_layers import trained_changes
 from studio.adapters.measurement import Measurement
+from studio.adapters.original_names import has_original_names
 from studio.adapters.readback import FileContent, load_content
 from studio.adapters.tools import (
     a1111,
@@ -173,11 +174,16 @@ def _of_low_rank(path: Path, adapter: Adapter, base: BaseModel) -> tuple[ToolVer
 
 
 def _of_layers(content: FileContent, adapter: Adapter, base: BaseModel) -> dict[str, str]:
-    """By tool, why it will not change the base's layers as trained; empty where it will."""
-    readers = list(dict.fromkeys(_READERS.values()))
+    """By tool, why it will not change the base's layers as trained; empty where it will.
+
+    Of a family whose layers have no names in the original code, only diffusers' reading is known.
+    """
+    is_named = has_original_names(base.family)
+    known = _READERS if is_named else {DIFFUSERS: _READERS[DIFFUSERS]}
+    readers = list(dict.fromkeys(known.values()))
     found = compare_changes(content, readers, trained_changes(adapter), base)
     reasons = dict(zip(readers, map(_because, found), strict=True))
-    return {tool: reasons[read] for tool, read in _READERS.items()}
+    return {tool: reasons[read] for tool, read in known.items()}
 
 
 def _because(found: Measurement) -> str:

@@ -18,8 +18,8 @@ from studio.adapters.formats import format_named
 from studio.adapters.verify import verify
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError, VerificationError
-from studio.preview.sampler import pipeline
 from studio.preview.stack import applied
+from studio.preview.stages import pipeline
 
 FORMATS = ("a1111", "diffusers", "a1111_pt")
 

@@ -41,7 +41,7 @@ from studio.adapters.readback import live_layers
 from studio.adapters.tensor_bytes import Dtype
 from studio.adapters.whole_weights import named_parameters
 from studio.bases.base_model import BaseModel
-from studio.bases.loading import no_progress_bars
+from studio.bases.library_words import no_progress_bars
 from studio.training.lora.layers import LoraLayers
 from studio.training.lora.settings import LoraWeights
 

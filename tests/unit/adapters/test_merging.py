@@ -436,7 +436,7 @@ def test_what_does_not_go_into_a_base(  # noqa: PLR0917 - fixtures
     (tmp_path / "lora.safetensors").write_bytes(b"")
     refused(into(plain, str(tmp_path / "lora.safetensors")), "it is empty", BaseModelError)
     save_file(plain.tensors, tmp_path / "lora.safetensors")
-    refused(into(plain, str(tmp_path / "lora.safetensors")), "not a whole", BaseModelError)
+    refused(into(plain, str(tmp_path / "lora.safetensors")), "is an adapter", BaseModelError)
     key = "model.diffusion_model.out.2.weight"
     eight = {**load_file(sd1_file), key: torch.zeros(4, 8).to(torch.float8_e4m3fn)}
     save_file(eight, tmp_path / "eight.safetensors")

@@ -26,7 +26,8 @@ from studio.adapters.tensor_bytes import TORCH_DTYPES, Dtype
 from studio.adapters.verify import verify
 from studio.adapters.whole_weights import named_parameters, swapped
 from studio.bases.base_model import BaseModel
-from studio.bases.loading import load_base, no_progress_bars
+from studio.bases.library_words import no_progress_bars
+from studio.bases.loading import load_base
 from studio.errors import AdapterError
 from studio.preview.sampler import sample
 from studio.preview.settings import SamplingSettings

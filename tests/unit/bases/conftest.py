@@ -138,6 +138,8 @@ def _in_original_naming(base: BaseModel) -> dict[str, torch.Tensor]:
         tensors["cond_stage_model.model.logit_scale"] = torch.tensor(4.6)
         tensors["cond_stage_model.model.text_projection"] = torch.zeros(1024, 1024)
         return tensors
+    if base.family == "sdxl_refiner":
+        return tensors | _open_clip(base.text_encoders[0], "conditioner.embedders.0.model.")
     xl = base.family == "sdxl"
     first = "conditioner.embedders.0.transformer" if xl else "cond_stage_model.transformer"
     for name, value in base.text_encoder.state_dict().items():

@@ -97,9 +97,21 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         "unknown family",
     ),
     "inpainting": (lambda b: edit(b / "unet/config.json", in_channels=9), "reads 9 channels"),
-    "svd": (
+    "svd with the channels of text-to-image": (
         lambda b: edit(b / "unet/config.json", _class_name="UNetSpatioTemporalConditionModel"),
-        "family svd",
+        "reads 4 channels, not 8",
+    ),
+    "svd without its image encoder": (
+        lambda b: edit(
+            b / "unet/config.json", _class_name="UNetSpatioTemporalConditionModel", in_channels=8
+        ),
+        "no safetensors weights in image_encoder",
+    ),
+    "a Git LFS pointer": (
+        lambda b: (b / UNET).write_text(
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+        ),
+        r"is a Git LFS pointer, 63 bytes; run: git lfs pull$",
     ),
     "no weights": (lambda b: (b / UNET).unlink(), "no safetensors weights in unet"),
     "truncated": (truncate, f"{UNET} cannot be used: it is truncated"),
@@ -127,9 +139,9 @@ def test_missing_things_are_refused_in_one_line(tmp_path: Path) -> None:
         identify_base(str(tmp_path / "nowhere"))
     with pytest.raises(BaseModelError, match=r"not in this machine's hub cache.*hf download"):
         identify_base("nobody/has-this")
-    (tmp_path / "model.ckpt").write_bytes(b"x")
+    (tmp_path / "model.onnx").write_bytes(b"x")
     with pytest.raises(BaseModelError, match=r"not a .safetensors file"):
-        identify_base(str(tmp_path / "model.ckpt"))
+        identify_base(str(tmp_path / "model.onnx"))
 
 
 def test_a_cached_hub_snapshot_is_found_offline(saved_base: Path, tmp_path: Path) -> None:

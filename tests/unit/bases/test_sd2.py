@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from studio.bases.base_model import BaseModel
 from studio.bases.loading import load_base
-from studio.preview.sampler import pipeline
+from studio.preview.stages import pipeline
 from studio.training.diffusion import Objective
 
 

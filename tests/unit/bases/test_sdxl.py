@@ -119,10 +119,6 @@ def test_the_pooled_vector_is_of_the_texts_end_whatever_words_are_added(copied: 
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
-    "refiner": (
-        lambda b: edit(b / "model_index.json", text_encoder=[None, None], tokenizer=[None, None]),
-        "is SDXL's refiner",
-    ),
     "inpainting": (lambda b: edit(b / "unet/config.json", in_channels=9), "reads 9 channels"),
     "one text encoder": (
         lambda b: shutil.rmtree(b / "text_encoder_2"),
@@ -188,17 +184,6 @@ def test_a_single_file_that_lacks_a_weight_is_refused(
     with pytest.raises(BaseModelError, match=message) as caught:
         load_base(str(single_file))
     assert "\n" not in str(caught.value)
-
-
-def test_the_refiner_as_a_single_file_is_refused(single_file: Path) -> None:
-    tensors = {
-        name.replace("embedders.1", "embedders.0"): value
-        for name, value in load_file(single_file).items()
-        if "embedders.0" not in name
-    }
-    save_file(tensors, single_file)
-    with pytest.raises(BaseModelError, match="is SDXL's refiner"):
-        identify_base(str(single_file))
 
 
 def test_the_full_size_unet_is_the_published_one(meta_sdxl_unet: UNet2DConditionModel) -> None:

@@ -322,7 +322,7 @@ def test_other_mistakes_are_one_line(tool: Callable[..., Any], files: list[Path]
         "resize 1.safetensors --keep 2 --out r.safetensors": "no share to keep",
         "resize 1.safetensors --rank 2 --out 2.safetensors": "is there already",
         "extract pocket --base pocket --out x.safetensors": "no layer of pocket differs",
-        "extract pocket --base 1.safetensors --out x.safetensors": "not a whole Stable Diffusion",
+        "extract pocket --base 1.safetensors --out x.safetensors": "is an adapter, no base model",
         "convert . --to kohya": "say with --out",
         "convert . --to kohya --out 1.safetensors": "1.safetensors is a file; give a folder",
         "convert 1.safetensors --to kohya --base pocket": "give its rank with --rank",
