@@ -93,7 +93,7 @@ def _base_model(recipe: Recipe) -> BaseIdentity | None:
     from studio.bases.identity import identify_base
 
     try:
-        return identify_base(recipe.base_model)
+        return identify_base(recipe.base_model, vae=recipe.base.vae)
     except BaseModelError:
         if recipe.dataset.resolution:
             return None

@@ -42,6 +42,7 @@ IN_READING = (
     "caption_auto",
     "caption_file",
     "caption_folder",
+    "clip",
     "file_name",
     "folder",
     "metadata",

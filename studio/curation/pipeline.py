@@ -18,6 +18,7 @@ from studio.curation.reading import CaptionReader
 from studio.curation.scan import scan
 from studio.curation.settings import CurationSettings, DatasetSettings
 from studio.curation.severity import Rulings
+from studio.curation.sources.clip_folder import clips_left_out
 from studio.curation.sources.folder import pictures_folder
 from studio.curation.view import View
 
@@ -73,7 +74,8 @@ def curate(
     rulings = Rulings(settings.curation.severity)
     remarks = {name: captions[name].findings for name in found.pictures}
     pictures, set_findings = judge(views, checks, by_hand, remarks, rulings)
-    of_reading = rulings.weighed((*found.findings, *caption_findings))
+    found_in_reading = (*found.findings, *clips_left_out(folder), *caption_findings)
+    of_reading = rulings.weighed(found_in_reading)
     origin = "" if folder == Path(settings.source).expanduser() else settings.source
     return CuratedSet(folder, pictures, (*of_reading, *set_findings), origin)
 

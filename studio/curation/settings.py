@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from studio.curation.check_names import known_check
+from studio.curation.clip_settings import ClipSettings
 from studio.settings import Section
 
 Ruling = Literal["off", "info", "warn", "block"]
@@ -190,12 +191,16 @@ class DatasetSettings(Section):
     """Folder with a mask for each picture: same name, any picture format, same size; white is learned,
     black is not."""
 
+    clip: ClipSettings = ClipSettings()
+    """How clips are read; for Stable Video Diffusion, whose source is a folder of videos (.mp4, .webm,
+    .mov), GIFs and folders of numbered frames."""
+
     caption: CaptionSettings = CaptionSettings()
     """What happens to captions each time they are shown."""
 
     caption_dropout: float = Field(0.1, ge=0.0, le=1.0)
-    """Chance of training a step on an empty caption, so that guidance keeps working. Usual: 0.05 to
-    0.2."""
+    """Chance of training a step on an empty caption, of clips without the picture that they begin with,
+    so that guidance keeps working. Usual: 0.05 to 0.2."""
 
     validation_share: float = Field(0.15, ge=0.0, le=0.5)
     """Share of the kept pictures held out from training and used only to measure. Near duplicates

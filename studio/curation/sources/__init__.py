@@ -9,6 +9,7 @@ a name made of its content, and read from there ever after (`folder.as_folder`):
 ``train.parquet``, ``.arrow``  a table with a column of pictures; or a folder of such tables
 ``saved/``                     what Hugging Face's ``Dataset.save_to_disk`` wrote
 ``hf:owner/name``              a dataset on the Hugging Face hub: ``hf:owner/name@revision:split``
+``clips/``                     videos, GIFs and folders of frames, for a base that learns from clips
 =============================  ==================================================================
 
 Each kind is one file with a `source.Source`; what any of them may ask of the machine is in

@@ -11,8 +11,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from studio import atomic
+from studio.curation.clip_settings import ClipSettings
 from studio.curation.settings import DatasetSettings
-from studio.curation.sources.kinds import recognised
+from studio.curation.sources.kinds import PICTURES, recognised
 from studio.curation.sources.source import Source
 from studio.curation.sources.unpacking import Progress, Unpacking
 from studio.user_cache import cache_folder
@@ -24,10 +25,21 @@ _RECEIPT = ".unpacked.json"
 
 def pictures_folder(settings: DatasetSettings, progress: Progress | None = None) -> Path:
     """`as_folder` of a recipe's ``dataset:`` section."""
-    return as_folder(settings.source, caption_column=settings.caption_column, progress=progress)
+    return as_folder(
+        settings.source,
+        caption_column=settings.caption_column,
+        clip=settings.clip,
+        progress=progress,
+    )
 
 
-def as_folder(given: str, *, caption_column: str = "", progress: Progress | None = None) -> Path:
+def as_folder(
+    given: str,
+    *,
+    caption_column: str = "",
+    clip: ClipSettings = PICTURES,
+    progress: Progress | None = None,
+) -> Path:
     """The folder where the pictures of a source are read: itself, or one in the cache.
 
     What must be unpacked is written to ``$XDG_CACHE_HOME/adapter-studio/pictures/<content>`` and
@@ -37,13 +49,14 @@ def as_folder(given: str, *, caption_column: str = "", progress: Progress | None
     Args:
         given: a folder, an archive, a table, or ``hf:`` and a name on the hub.
         caption_column: of a table; empty: one of the usual names.
+        clip: how clips are read, where the source holds those.
         progress: called while unpacking with how much is done and how much there is.
 
     Raises:
         DatasetError: there is no such source, or it is damaged, unsafe, too large or holds no
             pictures; nothing is left behind.
     """
-    source = recognised(given, caption_column)
+    source = recognised(given, caption_column, clip)
     if source is None:
         return Path(given).expanduser()
     key = f"{_UNPACKED_SINCE} {source.identity()}"

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from studio.curation.clip_settings import ClipSettings
 from studio.curation.scan import scan
+from studio.curation.sources.clip_folder import ClipFolder
+from studio.curation.sources.clip_frames import has_videos
 from studio.curation.sources.given import (
     ENDINGS,
     TABLE_ENDINGS,
@@ -26,12 +29,21 @@ _LIKE_A_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _SHOWN = 3
 
 
-def recognised(given: str, caption_column: str = "") -> Source | None:
+PICTURES = ClipSettings()
+"""What stands where no clips are to be read."""
+
+
+def recognised(
+    given: str, caption_column: str = "", clip: ClipSettings = PICTURES
+) -> Source | None:
     """The source that must be unpacked; None for a folder of pictures.
 
     Raises:
-        DatasetError: there is nothing of that name, or a file of no kind that is known.
+        DatasetError: there is nothing of that name, or a file of no kind that is known; or it holds
+            pictures where clips are to be read, or clips where pictures are.
     """
+    if clip.num_frames is not None:
+        return _clips(given, clip.num_frames, clip.frame_step)
     if is_on_hub(given):
         return HubDataset.parse(given, caption_column)
     path = Path(given).expanduser()
@@ -48,6 +60,15 @@ def recognised(given: str, caption_column: str = "") -> Source | None:
     raise DatasetError(f"no folder {path}; check the path of dataset.source")
 
 
+def _clips(given: str, num_frames: int, frame_step: int) -> Source:
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
+        raise DatasetError(
+            f"{given} is no folder; clips are read from a folder of videos, GIFs and folders of frames"
+        )
+    return ClipFolder(folder, num_frames, frame_step, title=str(folder))
+
+
 def _in_folder(folder: Path, caption_column: str) -> Source | None:
     if is_saved_dataset(folder):
         return SavedDataset(folder, caption_column, title=str(folder))
@@ -57,6 +78,11 @@ def _in_folder(folder: Path, caption_column: str) -> Source | None:
         for file in folder.glob(pattern)
         if file.suffix.lower() in TABLE_ENDINGS and file.is_file()
     )
+    if has_videos(folder) and not _has_pictures(folder):
+        raise DatasetError(
+            f"{folder} holds clips and no pictures, which a base model learns from that draws from "
+            "text; give pictures, or a base_model of Stable Video Diffusion"
+        )
     if not tables or _has_pictures(folder):
         return None
     return TableFiles(tuple(tables), caption_column, title=str(folder))
