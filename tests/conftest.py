@@ -91,6 +91,26 @@ def tiny_base(_tiny_base_once: BaseModel) -> BaseModel:
     return _copied(_tiny_base_once)
 
 
+@pytest.fixture
+def tiny_sd2(_tiny_base_once: BaseModel) -> BaseModel:
+    """A base with SD 2.x's module tree, tiny, that predicts v as the one for 768 px does; a test's own."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        tokenizer = _tokenizer(pad_token="!")
+        return replace(
+            _copied(_tiny_base_once),
+            name="tiny-sd2",
+            family="sd2",
+            digest=hashlib.sha256(b"tiny-sd2").hexdigest(),
+            unet=_unet(attention_head_dim=(1, 2, 2, 2), use_linear_projection=True),
+            text_encoders=[_text_encoder(tokenizer)],
+            tokenizers=[tokenizer],
+            noise_scheduler=DDPMScheduler(
+                **NOISE | {"prediction_type": "v_prediction"}, clip_sample=False
+            ),
+        )
+
+
 @pytest.fixture(scope="session")
 def _tiny_sdxl_once() -> BaseModel:
     with torch.random.fork_rng(devices=[]):
@@ -119,6 +139,24 @@ def tiny_sdxl(_tiny_sdxl_once: BaseModel) -> BaseModel:
     The deepest level has 3 transformer blocks for 10, the second text encoder 4 layers for 32.
     """
     return _copied(_tiny_sdxl_once)
+
+
+@pytest.fixture
+def tiny_refiner(_tiny_sdxl_once: BaseModel) -> BaseModel:
+    """The refiner to `tiny_sdxl`: its module tree at tiny widths, random weights, a test's own."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        tokenizer = _tokenizer(pad_token="!")
+        return replace(
+            _copied(_tiny_sdxl_once),
+            name="tiny-refiner",
+            family="sdxl_refiner",
+            digest=hashlib.sha256(b"tiny-refiner").hexdigest(),
+            unet=_refiner_unet(),
+            text_encoders=[_second_text_encoder(tokenizer)],
+            tokenizers=[tokenizer],
+            force_zeros_for_empty_prompt=False,
+        )
 
 
 @pytest.fixture(scope="session")
@@ -152,12 +190,12 @@ def _tiny_unet(**tree: Any) -> UNet2DConditionModel:
     return unet.requires_grad_(False).eval()
 
 
-def _unet() -> UNet2DConditionModel:
+def _unet(**more: Any) -> UNet2DConditionModel:
     return _tiny_unet(
         block_out_channels=(8, 16, 16, 16),
         layers_per_block=2,
         cross_attention_dim=TINY_WIDTH,
-        attention_head_dim=2,
+        **{"attention_head_dim": 2, **more},
     )
 
 
@@ -171,6 +209,23 @@ def _sdxl_unet() -> UNet2DConditionModel:
         addition_time_embed_dim=time_id_width,
         projection_class_embeddings_input_dim=TINY_SECOND_WIDTH + time_ids * time_id_width,
         **SDXL_TREE,
+    )
+
+
+def _refiner_unet() -> UNet2DConditionModel:
+    time_ids, time_id_width = 5, 8
+    return _tiny_unet(
+        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * 2, "DownBlock2D"),
+        up_block_types=("UpBlock2D", *("CrossAttnUpBlock2D",) * 2, "UpBlock2D"),
+        block_out_channels=(8, 16, 32, 32),
+        layers_per_block=2,
+        transformer_layers_per_block=2,
+        cross_attention_dim=TINY_SECOND_WIDTH,
+        attention_head_dim=(2, 2, 4, 4),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=time_id_width,
+        projection_class_embeddings_input_dim=TINY_SECOND_WIDTH + time_ids * time_id_width,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from studio.examples.conditioning import Conditioning
+from studio.bases.conditioning import Conditioning
 
 
 @dataclass
@@ -14,15 +14,17 @@ class Batch:
     """Examples of one bucket, encoded.
 
     Attributes:
-        latents: (batch, 4, height/8, width/8), scaled by the VAE's scaling factor, fp32.
-        conditioning: the captions, encoded; None where they must be encoded in the step.
+        latents: (batch, 4, height/8, width/8), scaled by the VAE's scaling factor, fp32; of clips
+            (batch, frames, 4, height/8, width/8).
+        conditioning: the captions, encoded, or the clips' first pictures; None where captions must be
+            encoded in the step.
         captions: the texts, after caption dropout.
         items: each example's index in the trainer's list.
         views: how often each example had been seen before in this run.
         weights: (batch,) factors on the loss, fp32.
         masks: (batch, 1, height/8, width/8) in [0, 1], how much each place counts; None: all alike.
         time_ids: (batch, 6) original height and width, crop's top and left, target height and width,
-            in pixels; read by SDXL only.
+            in pixels; read by SDXL only. Of clips (batch, 3); see `studio.examples.clips`.
         prior: class examples of the same size, to hold the base to what it knows; their items count
             on from the last of the ordinary examples, so that no address is taken twice.
     """

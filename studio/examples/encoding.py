@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from studio.bases.base_model import BaseModel
+from studio.bases.conditioning import Conditioning
 from studio.curation.settings import CaptionSettings, DatasetSettings
 from studio.errors import DatasetError
 from studio.examples.buckets import Bucket, choose_bucket, make_buckets
 from studio.examples.caption_pipeline import CaptionPipeline
-from studio.examples.conditioning import Conditioning
+from studio.examples.clips import ClipCache, added_time_ids
 from studio.examples.example import Example
 from studio.examples.framing import Framing, crops
 from studio.examples.latent_cache import LatentCache, LatentMoments
@@ -30,19 +31,22 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Rendition:
-    """One way in which a picture is shown: one crop of it, mirrored or not.
+    """One way in which a picture or clip is shown: one crop of it, mirrored or not.
 
     Attributes:
         framing: which.
         moments: its latents.
-        time_ids: (6,) SDXL's size and crop conditioning, fp32; see `Framing.time_ids`.
+        time_ids: (6,) SDXL's size and crop conditioning, fp32; see `Framing.time_ids`. Of a clip (3,);
+            see `studio.examples.clips.added_time_ids`.
         mask: (1, height/8, width/8) in [0, 1]; None where the recipe uses none.
+        conditioning: of the picture that a clip begins with, a batch of one; None where text is read.
     """
 
     framing: Framing
     moments: LatentMoments
     time_ids: Tensor
     mask: Tensor | None = None
+    conditioning: Conditioning | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ class EncodedExamples:
         buckets: each example's bucket.
         renditions: each example's crops, as they are and, where the recipe mirrors, mirrored.
         conditionings: by caption, the empty one included, each a batch of one; None where text is
-            encoded in every step: the trainer changes how, or captions vary too much to be kept.
+            encoded in every step: the trainer changes how, or captions vary too much to be kept; and
+            where it is not read: clips have theirs in their renditions.
         captions: what captions become at each showing.
         flip_probability: chance of a mirrored picture.
         scaling_factor: the VAE's.
@@ -113,7 +118,8 @@ def encode_examples(
         raise DatasetError(f"{settings.source} has no picture to train on; see curation's report")
     available = make_buckets(settings.resolution or base.resolution_px, settings.max_aspect_ratio)
     buckets = [choose_bucket(e.width_px, e.height_px, available) for e in examples]
-    pictures = _PictureEncoder(base, settings, cache_folder, RandomStreams(seed))
+    encoder = _ClipEncoder if settings.clip.are_read else _PictureEncoder
+    pictures = encoder(base, settings, cache_folder, RandomStreams(seed))
     captions = CaptionPipeline(settings.caption, settings.caption_dropout, settings.trigger)
     renditions: list[list[Rendition]] = []
     for done, (example, bucket) in enumerate(zip(examples, buckets, strict=True), start=1):
@@ -125,7 +131,7 @@ def encode_examples(
         buckets=buckets,
         renditions=renditions,
         conditionings=_conditionings(examples, captions, base, cache_folder)
-        if encode_text
+        if encode_text and not settings.clip.are_read
         else None,
         captions=captions,
         flip_probability=settings.flip_probability,
@@ -157,9 +163,6 @@ class _PictureEncoder:
         self._masks = MaskSource(settings)
 
     def renditions(self, example: Example, bucket: Bucket) -> list[Rendition]:
-        framings = crops(example, bucket, self._settings, self._streams)
-        if self._settings.flip_probability > 0:
-            framings += [replace(framing, flipped=True) for framing in framings]
         size_px = (example.width_px, example.height_px)
         mask = self._masks.mask(example.path, size_px)
         masked = self._settings.mask != "none"
@@ -170,8 +173,45 @@ class _PictureEncoder:
                 time_ids=torch.tensor(framing.time_ids(*size_px, bucket), dtype=torch.float32),
                 mask=mask_values(mask, bucket, framing) if masked else None,
             )
-            for framing in framings
+            for framing in _framings(example, bucket, self._settings, self._streams)
         ]
+
+
+class _ClipEncoder:
+    """Clips, in every framing that the recipe asks for; it is the same for all frames of a clip."""
+
+    def __init__(
+        self,
+        base: BaseModel,
+        settings: DatasetSettings,
+        cache_folder: Path,
+        streams: RandomStreams,
+    ) -> None:
+        self._settings = settings
+        self._streams = streams
+        self._clips = ClipCache(base, cache_folder)
+
+    def renditions(self, example: Example, bucket: Bucket) -> list[Rendition]:
+        time_ids = added_time_ids(self._settings.clip)
+        return [
+            Rendition(
+                framing=framing,
+                moments=self._clips.moments(example, bucket, framing),
+                time_ids=time_ids,
+                conditioning=self._clips.conditioning(example, bucket, framing),
+            )
+            for framing in _framings(example, bucket, self._settings, self._streams)
+        ]
+
+
+def _framings(
+    example: Example, bucket: Bucket, settings: DatasetSettings, streams: RandomStreams
+) -> list[Framing]:
+    """Every crop, and where the recipe mirrors each of them mirrored."""
+    framings = crops(example, bucket, settings, streams)
+    if settings.flip_probability > 0:
+        framings += [replace(framing, flipped=True) for framing in framings]
+    return framings
 
 
 def _conditionings(

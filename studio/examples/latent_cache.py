@@ -1,8 +1,9 @@
-"""Pictures through the VAE, once."""
+"""Pictures, and the frames of clips, through the VAE, once."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,8 @@ _SCALING, _VERSION = "lanczos-cover", 1
 
 @dataclass(frozen=True)
 class LatentMoments:
-    """What the VAE says of a picture: mean and std of its posterior, each (4, height/8, width/8).
+    """What the VAE says of a picture: mean and std of its posterior, each (4, height/8, width/8); of a
+    clip with frames before the channels.
 
     Both are kept, not only the mean: the U-Net of every base was trained on samples of the posterior,
     and a sample drawn anew at each view costs one more tensor in the cache and nothing in time.
@@ -56,6 +58,26 @@ class LatentCache:
             self._store.save(key, tensors)
         return LatentMoments(tensors["mean"], tensors["std"])
 
+    def moments_of_frames(
+        self, clip: Example, frames: Sequence[Path], bucket: Bucket, framing: Framing
+    ) -> LatentMoments:
+        """As `moments`, of all frames of a clip, (frames, 4, height/8, width/8).
+
+        Args:
+            clip: its digest tells its frames from any other clip's.
+
+        Raises:
+            DatasetError: a frame cannot be read.
+        """
+        parts = ("clip", address(clip, bucket, framing), self._vae_digest)
+        key = hashlib.sha256("/".join(parts).encode()).hexdigest()
+        tensors = self._store.load(key)
+        if tensors is None:
+            each = [self._encode(pixel_values(frame, bucket, framing)) for frame in frames]
+            tensors = {name: torch.stack([one[name] for one in each]) for name in each[0]}
+            self._store.save(key, tensors)
+        return LatentMoments(tensors["mean"], tensors["std"])
+
     @torch.no_grad()
     def _encode(self, pixels: Tensor) -> dict[str, Tensor]:
         # One at a time: kernels are chosen by batch size, and a cache must not depend on company.
@@ -67,8 +89,13 @@ class LatentCache:
         }
 
     def _key(self, example: Example, bucket: Bucket, framing: Framing) -> str:
-        preparation = f"{_SCALING}-{framing.place}-{_VERSION}"
-        size = f"{bucket.width_px}x{bucket.height_px}"
-        side = "flipped" if framing.flipped else "as-is"
-        address = "/".join((preparation, example.digest, size, side, self._vae_digest))
-        return hashlib.sha256(address.encode()).hexdigest()
+        where = f"{address(example, bucket, framing)}/{self._vae_digest}"
+        return hashlib.sha256(where.encode()).hexdigest()
+
+
+def address(example: Example, bucket: Bucket, framing: Framing) -> str:
+    """What tells one way of showing an example from any other, as far as its pixels go."""
+    preparation = f"{_SCALING}-{framing.place}-{_VERSION}"
+    size = f"{bucket.width_px}x{bucket.height_px}"
+    side = "flipped" if framing.flipped else "as-is"
+    return "/".join((preparation, example.digest, size, side))

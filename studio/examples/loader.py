@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from studio.bases.conditioning import Conditioning
 from studio.examples.batch import Batch
-from studio.examples.conditioning import Conditioning
 from studio.examples.encoding import EncodedExamples, Rendition
 from studio.examples.order import ExampleOrder, View
 
@@ -67,7 +67,7 @@ class ExampleLoader:
         weights = [self.encoded.examples[self._index(view)].weight for view in views]
         return Batch(
             latents=torch.stack(latents).to(self._device),
-            conditioning=self._conditioning(captions),
+            conditioning=self._guided(shown, views) or self._conditioning(captions),
             captions=captions,
             items=[view.item for view in views],
             views=[view.view for view in views],
@@ -96,6 +96,17 @@ class ExampleLoader:
     def _caption(self, view: View) -> str:
         text = self.encoded.examples[self._index(view)].caption
         return self.encoded.captions.caption(text, view, self._streams)
+
+    def _guided(self, shown: list[Rendition], views: list[View]) -> Conditioning | None:
+        """What clips begin with, now and then nothing; None where captions are read."""
+        parts = [rendition.conditioning for rendition in shown]
+        dropout = self.encoded.captions.dropout
+        given = [
+            part.zeros() if self._draws("caption_dropout", view) < dropout else part
+            for part, view in zip(parts, views, strict=True)
+            if part is not None
+        ]
+        return Conditioning.joined(given).to(self._device, torch.float32) if given else None
 
     def _conditioning(self, captions: list[str]) -> Conditioning | None:
         by_caption = self.encoded.conditionings

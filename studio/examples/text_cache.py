@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from studio.bases.base_model import BaseModel
+from studio.bases.conditioning import Conditioning
 from studio.examples.captions import encode_captions
-from studio.examples.conditioning import Conditioning
 from studio.examples.tensor_store import TensorStore, module_digest
 
 

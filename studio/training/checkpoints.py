@@ -47,6 +47,8 @@ class Checkpoint:
         weights: the adapter's parameters, as ``group/name``.
         average: their moving average; empty where there is none.
         optimizer: state dicts of optimizer, lr_scheduler and scaler.
+        micro_batch_size: pictures at once, where a batch turned out too large for memory; None: whole
+            batches, as far as is known.
     """
 
     step: int
@@ -54,6 +56,13 @@ class Checkpoint:
     weights: dict[str, Tensor]
     average: dict[str, Tensor]
     optimizer: dict[str, Any]
+    micro_batch_size: int | None = None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every weight is a number; nothing can be learned from there on otherwise."""
+        tensors = [*self.weights.values(), *self.average.values()]
+        return all(tensor.isfinite().all() for tensor in tensors)
 
 
 class CheckpointFolder:
@@ -82,6 +91,7 @@ class CheckpointFolder:
                 "version": FORMAT_VERSION,
                 "step": checkpoint.step,
                 "total_steps": checkpoint.total_steps,
+                "micro_batch_size": checkpoint.micro_batch_size,
                 **asdict(self._fingerprint),
                 "packages": packages(),
                 "files": {f.name: _file_digest(f) for f in sorted(temporary.iterdir())},
@@ -150,6 +160,7 @@ def _load(path: Path, description: dict[str, Any]) -> Checkpoint:
         weights=load_file(path / "adapter.safetensors"),
         average=load_file(average) if average.exists() else {},
         optimizer=torch.load(path / "optimizer.pt", map_location="cpu", weights_only=True),
+        micro_batch_size=description.get("micro_batch_size"),
     )
 
 

@@ -6,14 +6,13 @@ way.
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
+from studio.bases.architectures import architecture_of
 from studio.bases.base_model import BaseModel
+from studio.bases.conditioning import Conditioning
 from studio.examples.batch import Batch
 from studio.examples.captions import encode_captions
-from studio.examples.conditioning import Conditioning
 from studio.training.losses import reconstruction_loss
 from studio.training.noise_schedule import denoising_target
 from studio.training.noising import Noised, add_noise_to
@@ -56,22 +55,17 @@ def conditioning_of(base: BaseModel, batch: Batch) -> Conditioning:
 def predict(
     base: BaseModel, noised: Noised, conditioning: Conditioning, time_ids: Tensor | None = None
 ) -> Tensor:
-    """What the U-Net says of noisy latents: (batch, channels, height, width), fp32.
+    """What the U-Net says of noisy latents, in their shape, fp32.
 
     Args:
-        time_ids: (batch, 6), as in `Batch`; the family sdxl needs them, and ``conditioning.pooled``.
+        time_ids: as in `Batch`.
     """
     unet = base.unet
-    conditioning = conditioning.to(unet.device, unet.dtype)
-    added: dict[str, Any] | None = None
-    if base.family == "sdxl":
-        if conditioning.pooled is None or time_ids is None:
-            raise ValueError("an sdxl U-Net reads pooled text and time_ids; the batch lacks them")
-        added = {"text_embeds": conditioning.pooled, "time_ids": time_ids.to(unet.device)}
-    model_pred: Tensor = unet(
+    model_pred = architecture_of(base).predict(
+        base,
         noised.noisy_latents.to(unet.dtype),
         noised.timesteps,
-        conditioning.hidden_states,
-        added_cond_kwargs=added,
-    ).sample
+        conditioning.to(unet.device, unet.dtype),
+        time_ids,
+    )
     return model_pred.float()

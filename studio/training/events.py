@@ -18,11 +18,13 @@ class EventListener(FitListener):
 
     def __init__(self, append: Append) -> None:
         self._append = append
+        self._peak_memory_bytes = 0
 
     def on_start(self, report: StartReport) -> None:
         self._append({"event": "training_started", **asdict(report)})
 
     def on_step(self, report: StepReport) -> None:
+        self._peak_memory_bytes = report.peak_memory_bytes
         self._append({"event": "step", **asdict(report)})
 
     def on_validation(self, report: ValidationReport) -> None:
@@ -36,7 +38,9 @@ class EventListener(FitListener):
         self._append({"event": "warning", "message": message})
 
     def on_end(self, step: int) -> None:
-        self._append({"event": "training_ended", "step": step})
+        # Where nothing was left to train, nothing was measured.
+        peak = {"peak_memory_bytes": self._peak_memory_bytes} if self._peak_memory_bytes else {}
+        self._append({"event": "training_ended", "step": step, **peak})
 
 
 def _or_none(number: float) -> float | None:

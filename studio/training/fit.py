@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from studio.adapters.adapter import Adapter
-from studio.errors import Interrupted, StudioError
+from studio.errors import Interrupted
 from studio.examples.loader import ExampleLoader
 from studio.training.budget import measure_steps, total_steps
-from studio.training.checkpoints import CheckpointFolder, Fingerprint
+from studio.training.checkpoints import Checkpoint, CheckpointFolder, Fingerprint
+from studio.training.divergence import diverged
 from studio.training.environment import (
     gradient_checkpointing,
     make_accelerator,
@@ -23,6 +27,8 @@ from studio.training.environment import (
 from studio.training.gradients import GradientPass
 from studio.training.interruption import interruption
 from studio.training.listeners import FitListener, Listeners, StartReport
+from studio.training.memory_use import peak_memory_bytes, start_measuring
+from studio.training.out_of_memory import MemoryShortage, dispensable
 from studio.training.pauses import Sample, draw, exported, measure
 from studio.training.randomness import RandomStreams
 from studio.training.settings import (
@@ -31,10 +37,14 @@ from studio.training.settings import (
     OptimizerSettings,
     PrecisionSettings,
 )
+from studio.training.slowdown import SlowdownWatch, slowdown_warning
 from studio.training.state import TrainingState, named_parameters
 from studio.training.step_timer import StepTimer
 from studio.training.trainer import ParamGroup, Trainer
 from studio.training.validation import Validate
+
+TOLERATED_SKIPS = 0.1
+"""Share of a run's steps that fp16 may leave out without a word."""
 
 
 @dataclass(frozen=True)
@@ -104,40 +114,70 @@ def fit(
     Raises:
         Interrupted: Ctrl-C; a checkpoint of the last whole step is written.
         RunError: the checkpoints there belong to another recipe or to other pictures.
-        StudioError: the loss is not a number any more.
+        UserError: memory is too small even for one picture at once.
+        StudioError: the loss, the gradient or the weights are not finite any more.
     """
     heard = Listeners(*listeners)
+    device = trainer.base.device
     fingerprint = Fingerprint(settings.recipe_digest, loader.digest)
     checkpoints = CheckpointFolder(checkpoint_folder, settings.checkpoints.keep, fingerprint)
-    with _prepared(trainer, settings.precision), interruption() as interrupt:
+    precision, newest = settings.precision, checkpoints.newest_path
+    shortage = MemoryShortage(settings.run_name, precision, newest)
+    fail = partial(diverged, newest_checkpoint=newest, precision=precision, device=device)
+    start_measuring(device)
+    with _prepared(trainer, precision), interruption() as interrupt, shortage.told():
         state, gradients = _start(
-            trainer, groups, loader, settings, checkpoints=checkpoints, heard=heard
+            trainer,
+            groups,
+            loader,
+            settings,
+            checkpoints=checkpoints,
+            heard=heard,
+            shortage=shortage,
         )
         if validate and state.step == 0:
-            heard.on_validation(measure(validate, trainer, state))
-        timer = StepTimer(settings.optimizer, state.total_steps)
+            _validate(validate, trainer, state, heard)
+        timer, watch = StepTimer(settings.optimizer, state.total_steps), SlowdownWatch()
         while state.step < state.total_steps:
+            pictures_at_once = gradients.micro_batch_size
             with timer:
                 learning_rate = state.learning_rate
                 loss = gradients.run(state.step)
                 if not math.isfinite(loss) or not state.advance():
-                    raise StudioError(_diverged(state.step + 1, loss, checkpoints))
+                    raise fail(state.step + 1, loss)
                 trainer.after_step()
                 state.update_average()
-            heard.on_step(timer.report(state.step, loss, learning_rate, state.gradient_norm))
+            heard.on_step(
+                timer.report(
+                    state.step,
+                    loss,
+                    learning_rate,
+                    gradient_norm=state.gradient_norm,
+                    peak_memory_bytes=peak_memory_bytes(device),
+                )
+            )
+            halved = gradients.micro_batch_size != pictures_at_once
+            _watch_pace(timer, watch, state.step, heard, device=device, anew=halved)
 
             finished = state.step == state.total_steps
             if validate and (finished or _due(state, settings.validate_every_steps)):
-                heard.on_validation(measure(validate, trainer, state))
-            if finished or interrupt.requested or _due(state, settings.checkpoints.every_steps):
-                heard.on_checkpoint(state.step, checkpoints.save(state.checkpoint()))
+                _validate(validate, trainer, state, heard)
+            # A size that was found is found once: whoever resumes must go on with it.
+            worth_keeping = finished or interrupt.requested or halved
+            if worth_keeping or _due(state, settings.checkpoints.every_steps):
+                checkpoint = _checkpoint(state, gradients)
+                if not checkpoint.is_finite:
+                    raise fail(state.step, loss)
+                heard.on_checkpoint(state.step, checkpoints.save(checkpoint))
             if interrupt.requested and not finished:
                 raise Interrupted(
                     f"stopped at step {state.step} of {state.total_steps}; "
                     f"go on with: studio resume {settings.run_name}"
                 )
             if sample and _due(state, settings.sample_every_steps):
-                draw(sample, trainer, state)
+                with dispensable(f"the samples of step {state.step}", heard.on_warning):
+                    draw(sample, trainer, state)
+        _tell_of_skipped_steps(state, heard)
         heard.on_end(state.step)
         return FitResult(exported(trainer, state), state.step)
 
@@ -150,35 +190,40 @@ def _start(
     *,
     checkpoints: CheckpointFolder,
     heard: FitListener,
+    shortage: MemoryShortage,
 ) -> tuple[TrainingState, GradientPass]:
     """The state to go on from: the newest checkpoint's, or that of a new run of a length now fixed."""
     optimizer = settings.optimizer
     accelerator = make_accelerator(settings.precision, trainer.base.device)
-    streams = RandomStreams(settings.seed)
-    accumulation_steps = optimizer.gradient_accumulation_steps
-    gradients = GradientPass(trainer, loader, accelerator, streams, accumulation_steps)
     saved = checkpoints.newest(heard.on_warning)
-    length = (
-        saved.total_steps if saved else _length(settings, loader.num_examples, groups, gradients)
+    gradients = GradientPass(
+        trainer,
+        loader,
+        accelerator,
+        RandomStreams(settings.seed),
+        parameters=named_parameters(groups).values(),
+        batch_size=optimizer.train_batch_size,
+        accumulation_steps=optimizer.gradient_accumulation_steps,
+        shortage=shortage,
+        tell=heard.on_warning,
+        micro_batch_size=saved.micro_batch_size if saved else None,
     )
+    length = saved.total_steps if saved else _length(settings, loader.num_examples, gradients)
     state = TrainingState(groups, optimizer, length, accelerator)
     if saved:
         state.restore(saved)
     elif settings.budget.minutes:
         # A length that was measured is measured once: whoever resumes must find it.
-        heard.on_checkpoint(0, checkpoints.save(state.checkpoint()))
-    pictures = optimizer.train_batch_size * accumulation_steps
+        heard.on_checkpoint(0, checkpoints.save(_checkpoint(state, gradients)))
+    pictures = optimizer.train_batch_size * optimizer.gradient_accumulation_steps
     heard.on_start(StartReport(state.step, length, loader.num_examples, pictures))
     return state, gradients
 
 
-def _length(
-    settings: FitSettings, num_images: int, groups: Sequence[ParamGroup], gradients: GradientPass
-) -> int:
+def _length(settings: FitSettings, num_images: int, gradients: GradientPass) -> int:
     def rehearse(step: int) -> None:
         gradients.run(step)
-        for parameter in named_parameters(groups).values():
-            parameter.grad = None
+        gradients.forget()
 
     optimizer = settings.optimizer
     planned = total_steps(
@@ -188,6 +233,41 @@ def _length(
         optimizer.gradient_accumulation_steps,
     )
     return planned or measure_steps(settings.budget.minutes or 0, rehearse)
+
+
+def _checkpoint(state: TrainingState, gradients: GradientPass) -> Checkpoint:
+    return replace(state.checkpoint(), micro_batch_size=gradients.micro_batch_size)
+
+
+def _validate(
+    validate: Validate, trainer: Trainer[Any], state: TrainingState, heard: FitListener
+) -> None:
+    with dispensable(f"the validation of step {state.step}", heard.on_warning):
+        heard.on_validation(measure(validate, trainer, state))
+
+
+def _watch_pace(
+    timer: StepTimer,
+    watch: SlowdownWatch,
+    step: int,
+    heard: FitListener,
+    *,
+    device: torch.device,
+    anew: bool,
+) -> None:
+    if anew:
+        timer.restart()
+        watch.restart()
+    elif not timer.after_pause and (phase := watch.add(step, timer.seconds)):
+        heard.on_warning(slowdown_warning(phase, device))
+
+
+def _tell_of_skipped_steps(state: TrainingState, heard: FitListener) -> None:
+    if state.skipped_steps > TOLERATED_SKIPS * state.total_steps:
+        heard.on_warning(
+            f"fp16 left out {state.skipped_steps} of {state.total_steps} steps, whose gradients "
+            "overflowed; precision.mixed_precision: bf16 or no leaves out none"
+        )
 
 
 def _due(state: TrainingState, every_steps: int) -> bool:
@@ -204,12 +284,3 @@ def _prepared(trainer: Trainer[Any], precision: PrecisionSettings) -> Iterator[N
             for module in trained:
                 stack.enter_context(gradient_checkpointing(module))
         yield
-
-
-def _diverged(step: int, loss: float, checkpoints: CheckpointFolder) -> str:
-    newest = checkpoints.newest_path()
-    kept = f"the last checkpoint is {newest}" if newest else "there is no checkpoint yet"
-    return (
-        f"training diverged at step {step}: the loss is {loss:.4g} and it or its gradient is not "
-        f"finite; {kept}; lower optimizer.learning_rate and train anew"
-    )

@@ -33,6 +33,8 @@ class StepReport:
         images_per_second: mean of the last steps.
         eta_seconds: time to the end at that pace.
         gradient_norm: length of the gradient before it was shortened to ``optimizer.max_grad_norm``.
+        peak_memory_bytes: the most memory held so far: on a GPU by tensors since training began, else
+            by the whole process since it began; 0: not measured.
     """
 
     step: int
@@ -42,6 +44,7 @@ class StepReport:
     images_per_second: float
     eta_seconds: float
     gradient_norm: float = 0.0
+    peak_memory_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,14 @@ def reconstruction_loss(  # noqa: PLR0917
     """The weighted error of a prediction, averaged over the batch: a scalar, fp32.
 
     Args:
-        model_pred, target: (batch, channels, height, width), both of ``prediction_type``.
+        model_pred, target: (batch, channels, height, width), both of ``prediction_type``; of clips with
+            frames before the channels.
     """
     errors = _errors(model_pred.float(), target.float(), noised, objective)
     if objective.masked_loss and batch.masks is not None:
         errors_of_examples = masked_mean(errors, batch.masks, objective.unmasked_weight)
     else:
-        errors_of_examples = errors.mean(dim=(1, 2, 3))
+        errors_of_examples = errors.flatten(1).mean(dim=1)
     weights = batch.weights
     if objective.snr_gamma is not None:
         gamma = objective.snr_gamma
@@ -76,20 +77,21 @@ def masked_mean(errors: Tensor, masks: Tensor, unmasked_weight: float) -> Tensor
     example that is masked out everywhere counts 0.
 
     Args:
-        errors: (batch, channels, height, width).
-        masks: (batch, 1, height, width) in [0, 1].
+        errors: (batch, channels, height, width); of clips with frames before the channels.
+        masks: (batch, 1, height, width) in [0, 1]; of a clip, all its frames'.
         unmasked_weight: of a place where the mask is 0; where it is 1 the weight is 1.
     """
     weights = unmasked_weight + (1 - unmasked_weight) * masks
     mean_weights = weights.mean(dim=(1, 2, 3)).clamp(min=1e-6)
-    return (errors * weights).mean(dim=(1, 2, 3)) / mean_weights
+    of_frames = weights.reshape(len(weights), *[1] * (errors.dim() - 4), *weights.shape[1:])
+    return (errors * of_frames).flatten(1).mean(dim=1) / mean_weights
 
 
 def _errors(model_pred: Tensor, target: Tensor, noised: Noised, objective: Objective) -> Tensor:
-    """What each value's error costs, (batch, channels, height, width)."""
+    """What each value's error costs, in the prediction's shape."""
     if objective.loss_type == "mse":
         return functional.mse_loss(model_pred, target, reduction="none")
-    huber_c = scheduled_huber_c(noised, objective)[:, None, None, None]
+    huber_c = scheduled_huber_c(noised, objective).reshape(-1, *[1] * (target.dim() - 1))
     if objective.loss_type == "huber":
         return huber_errors(model_pred, target, huber_c)
     return smooth_l1_errors(model_pred, target, huber_c)

@@ -10,10 +10,10 @@ from torch import Tensor
 from studio.bases.base_model import BaseModel
 from studio.examples.batch import Batch
 from studio.training.noise import draw_noise, draw_perturbation
-from studio.training.noise_schedule import add_noise, alphas_cumprod_of
+from studio.training.noise_schedule import add_noise, noise_levels
 from studio.training.objective import Objective
 from studio.training.randomness import RandomStreams
-from studio.training.timesteps import draw_timesteps
+from studio.training.timesteps import draw_places
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,10 @@ class Noised:
     """Latents with noise, on the batch's device.
 
     Attributes:
-        noisy_latents: (batch, channels, height, width), the U-Net's input.
+        noisy_latents: (batch, channels, height, width), the U-Net's input; of clips with frames before
+            the channels.
         noise: what was added, to be predicted; without any input perturbation.
-        timesteps: (batch,), int64.
+        timesteps: (batch,), int64; where the U-Net is told the noise level itself, that, fp32.
         alphas_cumprod: (batch,), at the timesteps; of the rescaled schedule where one is asked for.
         num_train_timesteps: the length of the schedule.
     """
@@ -46,9 +47,9 @@ def add_noise_to(
     device = batch.latents.device
     noise_scheduler: Any = base.noise_scheduler
     num_train_timesteps: int = noise_scheduler.config.num_train_timesteps
-    timesteps = draw_timesteps(batch, objective, num_train_timesteps, streams)
-    schedule = alphas_cumprod_of(noise_scheduler, objective.zero_terminal_snr)
-    alphas_cumprod = schedule[timesteps].to(device)
+    places = draw_places(batch, objective, base.num_trained_timesteps, streams)
+    levels = noise_levels(noise_scheduler, places, objective.zero_terminal_snr)
+    alphas_cumprod = levels.alphas_cumprod.to(device)
     noise = draw_noise(batch, objective, streams).to(device)
     added = noise
     if objective.input_perturbation > 0:
@@ -58,7 +59,7 @@ def add_noise_to(
     return Noised(
         noisy_latents=add_noise(batch.latents, added, alphas_cumprod),
         noise=noise,
-        timesteps=timesteps.to(device),
+        timesteps=levels.timesteps.to(device),
         alphas_cumprod=alphas_cumprod,
         num_train_timesteps=num_train_timesteps,
     )

@@ -64,8 +64,20 @@ class Objective:
         """Refuse what cannot be learned on this base.
 
         Raises:
-            RecipeError: a last timestep of pure noise, of which epsilon says nothing about the picture.
+            RecipeError: a last timestep of pure noise, of which epsilon says nothing about the picture;
+                what counts timesteps, on a base that is told noise levels; or timesteps that the base
+                was not trained on.
         """
+        noise_scheduler: Any = base.noise_scheduler
+        if noise_scheduler.config.get("timestep_type") == "continuous":
+            self._require_continuous(base)
+        if self.min_timestep >= base.num_trained_timesteps:
+            raise RecipeError(
+                [
+                    f"loss.min_timestep: {self.min_timestep}, but {base.name} was trained on the timesteps "
+                    f"up to {base.num_trained_timesteps - 1}; lower it"
+                ]
+            )
         if self.zero_terminal_snr and self.prediction_type_for(base) == "epsilon":
             raise RecipeError(
                 [
@@ -73,3 +85,20 @@ class Objective:
                     "says nothing of the picture; leave it out, or choose a v_prediction base"
                 ]
             )
+
+    def _require_continuous(self, base: BaseModel) -> None:
+        given = {
+            "prediction_type": self.prediction_type == "epsilon" and "epsilon",
+            "zero_terminal_snr": self.zero_terminal_snr and "true",
+            "huber_schedule": (
+                self.loss_type != "mse" and self.huber_schedule == "exponential" and "exponential"
+            ),
+        }
+        problems = [
+            f"loss.{name}: {value}, but {base.name} was trained on a continuous scale of noise, which "
+            f"has no such thing; leave it out"
+            for name, value in given.items()
+            if value
+        ]
+        if problems:
+            raise RecipeError(problems)

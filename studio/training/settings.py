@@ -175,7 +175,14 @@ class PrecisionSettings(Section):
     """Number formats and determinism."""
 
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
-    """Format of the forward pass. On the CPU ``no`` is fastest. Adapter weights are always fp32."""
+    """Format of the forward pass. On the CPU ``no`` is fastest. ``bf16`` has fp32's range; ``fp16`` has
+    not, so its loss is scaled and a step that overflows is left out. Adapter weights are always fp32."""
+
+    base_dtype: Literal["fp32", "fp16", "bf16", "int8", "nf4"] = "fp32"
+    """Format that the frozen base is kept in while training. ``bf16`` and ``fp16`` halve its memory;
+    ``int8`` and ``nf4`` (QLoRA, Dettmers et al., 2023, arXiv 2305.14314) take its linear layers to a
+    quarter and an eighth, slower, ``nf4`` with a loss of fineness. ``fp16`` needs a GPU and
+    ``mixed_precision: fp16``. The VAE stays in fp32, and the adapter is tried on the base as it came."""
 
     deterministic: bool = True
     """Use only kernels whose results repeat. On the CPU it costs nothing."""
@@ -192,6 +199,15 @@ class PrecisionSettings(Section):
     def _off_is_no(cls, value: Any) -> Any:
         # YAML 1.1 reads a bare "no" as false, and editors and other programs write it so.
         return "no" if str(value).lower() in ("no", "off", "false") else value
+
+    @model_validator(mode="after")
+    def _half_needs_scaling(self) -> Self:
+        if self.base_dtype == "fp16" and self.mixed_precision != "fp16":
+            raise ValueError(
+                f"base_dtype fp16 with mixed_precision {self.mixed_precision} would lose small "
+                "gradients, which only mixed_precision: fp16 scales; set that, or take base_dtype bf16"
+            )
+        return self
 
 
 class CheckpointSettings(Section):

@@ -20,6 +20,10 @@ from studio.training.optimizers import make_optimizer
 from studio.training.schedule_free import evaluation_point
 from studio.training.trainer import ParamGroup
 
+LEAST_LOSS_SCALE = 2.0**-10
+"""A scaler begins at 2^16 and halves its scale with each step that it leaves out. A gradient that
+overflows fp16 after so many has run away; leaving out more would train nothing and say nothing."""
+
 
 class TrainingState:
     """Weights and everything that decides their next step. A `Checkpoint` holds all of it.
@@ -27,6 +31,7 @@ class TrainingState:
     Attributes:
         step: optimizer steps done.
         gradient_norm: length of the last step's gradient before `advance` shortened it.
+        skipped_steps: of the steps done, those that fp16's loss scaler left out.
     """
 
     def __init__(
@@ -39,6 +44,7 @@ class TrainingState:
         self.step = 0
         self.total_steps = total_steps
         self.gradient_norm = 0.0
+        self.skipped_steps = 0
         self._groups = groups
         self._stop_steps = [stop_step(group, total_steps) for group in groups]
         self._parameters = named_parameters(groups)
@@ -62,8 +68,9 @@ class TrainingState:
         """Take one optimizer step along the gradient, and forget it.
 
         Returns:
-            False, with nothing changed, where the gradient is not finite. With fp16 that is the loss
-            scaler's daily business: it leaves the step out, lowers its scale, and training goes on.
+            False, with no weight changed, where the gradient is not finite. With fp16 that is the loss
+            scaler's daily business: it leaves the step out, halves its scale, and training goes on;
+            False only once the scale has fallen so far that it is no longer the scale's fault.
         """
         moving = self._moving()
         if moving:
@@ -74,7 +81,12 @@ class TrainingState:
             if self._accelerator.scaler is None and not math.isfinite(self.gradient_norm):
                 return False
             self._optimizer.step()
-        if not (moving and self._optimizer.step_was_skipped):
+        scaler = self._accelerator.scaler
+        if scaler is not None and moving and self._optimizer.step_was_skipped:
+            self.skipped_steps += 1
+            if scaler.get_scale() < LEAST_LOSS_SCALE:
+                return False
+        else:
             self._lr_scheduler.step()
         self._optimizer.zero_grad()
         self.step += 1
@@ -118,6 +130,7 @@ class TrainingState:
                 "optimizer": self._optimizer.state_dict(),
                 "lr_scheduler": self._lr_scheduler.state_dict(),
                 "scaler": scaler.state_dict() if scaler else None,
+                "skipped_steps": self.skipped_steps,
             },
         )
 
@@ -134,6 +147,7 @@ class TrainingState:
                 "train under a new name"
             )
         self.step = checkpoint.step
+        self.skipped_steps = checkpoint.optimizer.get("skipped_steps", 0)
         for name, parameter in self._parameters.items():
             parameter.copy_(checkpoint.weights[name])
         if self._ema is not None:

@@ -1,4 +1,4 @@
-"""The timestep that each example is shown at, drawn by its address."""
+"""Where in the noise schedule each example is shown, drawn by its address."""
 
 from __future__ import annotations
 
@@ -13,14 +13,30 @@ from studio.training.randomness import RandomStreams
 
 
 def draw_timesteps(
-    batch: Batch, objective: Objective, num_train_timesteps: int, streams: RandomStreams
+    batch: Batch, objective: Objective, num_timesteps: int, streams: RandomStreams
 ) -> Tensor:
-    """A timestep for each example, (batch,), int64 on the CPU."""
+    """A timestep for each example, (batch,), int64 on the CPU.
+
+    Args:
+        num_timesteps: those that the base was trained on.
+    """
     first = objective.min_timestep
-    count = min(objective.max_timestep, num_train_timesteps - 1) - first + 1
+    count = min(objective.max_timestep, num_timesteps - 1) - first + 1
     return torch.tensor(
         [first + _draw(objective, count, streams, address) for address in batch.addresses]
     )
+
+
+def draw_places(
+    batch: Batch, objective: Objective, num_timesteps: int, streams: RandomStreams
+) -> Tensor:
+    """A timestep for each example and a place within it, (batch,), fp64 on the CPU, never quite whole.
+
+    Schedules that know whole timesteps only take them for those.
+    """
+    timesteps = draw_timesteps(batch, objective, num_timesteps, streams)
+    within = [streams.uniform("within_timestep", *address) for address in batch.addresses]
+    return timesteps + torch.tensor(within, dtype=torch.float64).clamp(1e-6, 1 - 1e-6)
 
 
 def _draw(

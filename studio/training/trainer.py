@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.bases.base_model import BaseModel
+from studio.bases.families import DRAWN_FROM_TEXT, FAMILIES, Family
 from studio.curation.manifest import CuratedSet
 from studio.examples.batch import Batch
 from studio.examples.encoding import Progress
@@ -75,6 +76,8 @@ class Trainer(ABC, Generic[SettingsT]):
 
     kind: ClassVar[str]
     Settings: ClassVar[type[TrainerSettings]]
+    families: ClassVar[tuple[Family, ...]] = DRAWN_FROM_TEXT
+    """Of base models, those that it can teach."""
 
     def __init__(self, settings: SettingsT, base: BaseModel, context: TrainingContext) -> None:
         self.settings = settings
@@ -82,8 +85,16 @@ class Trainer(ABC, Generic[SettingsT]):
         self.context = context
 
     @classmethod
-    def check(cls, settings: SettingsT, family: str) -> Iterable[str]:  # noqa: ARG003 - for plugins
-        """Problems that the settings have with a family of base models; called before loading."""
+    def problems(cls, settings: SettingsT, family: Family) -> Iterable[str]:
+        """What speaks against training on a family of base models; asked for before loading."""
+        if family in cls.families:
+            return cls.check(settings, family)
+        able = ", ".join(FAMILIES[known].title for known in cls.families)
+        return (f"trainer.kind: {cls.kind} cannot teach {FAMILIES[family].title}; it can: {able}",)
+
+    @classmethod
+    def check(cls, settings: SettingsT, family: Family) -> Iterable[str]:  # noqa: ARG003 - for plugins
+        """Problems that the settings have with one of `families`."""
         return ()
 
     @abstractmethod
@@ -112,6 +123,9 @@ class Trainer(ABC, Generic[SettingsT]):
 
     def loss(self, batch: Batch, streams: RandomStreams) -> Tensor:
         """The denoising loss, a scalar; a method with an objective of its own overrides it.
+
+        It is a mean over the batch's examples: a batch that is too large for memory comes in parts,
+        and their losses are averaged, weighed by how many examples each has.
 
         Draws come from ``streams`` at the batch's addresses, never from a global generator.
         """
@@ -147,6 +161,7 @@ class Trainer(ABC, Generic[SettingsT]):
             seed=self.context.seed,
             trigger=self.context.trigger,
             resolution_px=self.context.resolution_px,
+            clip_skip=self.base.clip_skip,
         )
 
     @classmethod

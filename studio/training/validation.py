@@ -7,21 +7,22 @@ while a set is learned by heart. Here both are fixed, so two measurements differ
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from studio.bases.base_model import BaseModel
+from studio.bases.conditioning import Conditioning
 from studio.curation.manifest import CuratedSet
 from studio.curation.settings import DatasetSettings
 from studio.examples.batch import Batch
-from studio.examples.conditioning import Conditioning
 from studio.examples.encoding import EncodedExamples, Progress, encode_examples
 from studio.examples.loader import ExampleLoader
 from studio.training.diffusion import Noised, conditioning_of, denoising_target, predict
 from studio.training.listeners import ValidationReport
-from studio.training.noise_schedule import add_noise, alphas_cumprod_of
+from studio.training.noise_schedule import add_noise, noise_levels
 from studio.training.objective import Objective
 from studio.training.randomness import RandomStreams
 from studio.training.settings import ValidationSettings
@@ -54,9 +55,19 @@ class Validation:
         self._base = base
         self._objective = objective
         self._streams = streams
-        # With one example to a batch, the first batches show every example once.
-        self._loader = ExampleLoader(encoded, 1, streams, base.device)
-        self._timesteps = settings.timesteps
+        self._encoded = encoded
+        # The refiner knows the least noisy timesteps alone; they are spread over those.
+        noise_scheduler: Any = base.noise_scheduler
+        share = base.num_trained_timesteps / noise_scheduler.config.num_train_timesteps
+        self._timesteps = tuple(int(timestep * share) for timestep in settings.timesteps)
+
+    @cached_property
+    def _loader(self) -> ExampleLoader:
+        """With one example to a batch, the first batches show every example once.
+
+        Made when the base is where it trains; while examples are encoded, its U-Net may be elsewhere.
+        """
+        return ExampleLoader(self._encoded, 1, self._streams, self._base.device)
 
     @torch.no_grad()
     def __call__(self, step: int) -> ValidationReport:
@@ -82,15 +93,15 @@ class Validation:
             noised.alphas_cumprod,
             self._objective.prediction_type_for(self._base),
         )
-        return (model_pred - target).square().mean(dim=(1, 2, 3)).cpu()
+        return (model_pred - target).square().flatten(1).mean(dim=1).cpu()
 
     def _noised(self, batch: Batch) -> Noised:
         """The one example at every timestep, each with noise of its own."""
         device, item = batch.latents.device, batch.items[0]
         noise_scheduler: Any = self._base.noise_scheduler
-        timesteps = torch.tensor(self._timesteps)
-        schedule = alphas_cumprod_of(noise_scheduler, self._objective.zero_terminal_snr)
-        alphas_cumprod = schedule[timesteps].to(device)
+        places = torch.tensor(self._timesteps, dtype=torch.float64) + 0.5
+        levels = noise_levels(noise_scheduler, places, self._objective.zero_terminal_snr)
+        alphas_cumprod = levels.alphas_cumprod.to(device)
         shape = batch.latents.shape[1:]
         noise = torch.stack(
             [self._streams.normal(shape, "validation_noise", t, item) for t in self._timesteps]
@@ -98,9 +109,9 @@ class Validation:
         return Noised(
             noisy_latents=add_noise(batch.latents, noise, alphas_cumprod),
             noise=noise,
-            timesteps=timesteps.to(device),
+            timesteps=levels.timesteps.to(device),
             alphas_cumprod=alphas_cumprod,
-            num_train_timesteps=len(schedule),
+            num_train_timesteps=noise_scheduler.config.num_train_timesteps,
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from studio import atomic
 from studio.bases.base_model import BaseModel
+from studio.bases.number_format import number_format_of
 from studio.curation.decode import UnreadableError, decode
 from studio.curation.scan import EXTENSIONS
 from studio.errors import DatasetError
@@ -103,4 +104,7 @@ def _key(base: BaseModel, prompt: str, sampling: SamplingSettings) -> str:
         "guidance_scale": sampling.guidance_scale,
         "negative_prompt": sampling.negative_prompt,
     }
+    numbers = number_format_of(base.unet)
+    if numbers != "float32":  # which needs no word, as before there was any other
+        depends_on["numbers"] = numbers
     return hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:32]

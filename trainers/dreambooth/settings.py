@@ -74,6 +74,10 @@ class DreamBoothSettings(LoraWeights, TrainerSettings):
     def adapter_kinds(self) -> tuple[str, ...]:
         return ("full",) if self.weights == "full" else (self.variant,)
 
+    @property
+    def trains_base_weights(self) -> bool:
+        return self.weights == "full"
+
     def trigger_for(self, dataset_trigger: str) -> str:
         given, prompt = dataset_trigger.strip(), self.instance_prompt.strip()
         if self.use_captions:

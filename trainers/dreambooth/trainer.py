@@ -15,10 +15,11 @@ from studio.adapters.files import require_fit
 from studio.adapters.formats import LOW_RANK
 from studio.adapters.whole_weights import swapped
 from studio.bases.base_model import BaseModel
+from studio.bases.conditioning import Conditioning
+from studio.bases.families import Family
 from studio.curation.manifest import CuratedSet
 from studio.examples.batch import Batch
 from studio.examples.captions import encode_captions
-from studio.examples.conditioning import Conditioning
 from studio.examples.example import Example
 from studio.preview.settings import SamplingSettings
 from studio.training.diffusion import (
@@ -52,11 +53,9 @@ class DreamBoothTrainer(Trainer[DreamBoothSettings]):
     Settings = DreamBoothSettings
 
     @classmethod
-    def check(cls, settings: DreamBoothSettings, family: str) -> Iterable[str]:
+    def check(cls, settings: DreamBoothSettings, family: Family) -> Iterable[str]:
         yield from settings.without_effect()
         yield from init_problems(settings, family)
-        if settings.train_text_encoder and family == "svd":
-            yield "trainer.train_text_encoder: true, but an svd base has no text encoder"
         folder = settings.class_pictures
         if folder is not None and not folder.is_dir():
             yield f"trainer.class_pictures: there is no folder {folder}; check the path"

@@ -53,6 +53,8 @@ class ContextHooks:
             if network.training != layer.training:  # dropout is on where the base's own would be
                 network.train(layer.training)
             context, *rest = arguments
+            if context.device != next(network.parameters()).device:  # the U-Net visits a GPU
+                network.to(context.device)
             return (reshaped(context, network, strength), *rest)
 
         return reshape_context

@@ -14,6 +14,7 @@ from studio.adapters.hypernetwork_network import (
     structure_of,
 )
 from studio.bases.base_model import BaseModel
+from studio.bases.families import Family
 from studio.errors import AdapterError, RecipeError
 from studio.training.randomness import RandomStreams
 from studio.training.trainer import ParamGroup, Trainer
@@ -32,7 +33,7 @@ class HypernetworkTrainer(Trainer[HypernetworkSettings]):
     _hooks: ContextHooks | None = None
 
     @classmethod
-    def check(cls, settings: HypernetworkSettings, family: str) -> Iterable[str]:  # noqa: ARG003
+    def check(cls, settings: HypernetworkSettings, family: Family) -> Iterable[str]:  # noqa: ARG003
         problem = zero_start_problem(settings)
         if problem:
             yield (

@@ -9,6 +9,7 @@ from studio.adapters.adapter import Adapter
 from studio.adapters.files import require_fit
 from studio.adapters.formats import LOW_RANK
 from studio.bases.base_model import BaseModel
+from studio.bases.families import DRAWN_FROM_TEXT, Family
 from studio.training.lora.layers import LoraLayers
 from studio.training.lora.merging import merged
 from studio.training.lora.starting import init_problems
@@ -21,11 +22,12 @@ class LoraTrainer(Trainer[LoraSettings]):
 
     kind = "lora"
     Settings = LoraSettings
+    families = (*DRAWN_FROM_TEXT, "sdxl_refiner", "svd")
 
     @classmethod
-    def check(cls, settings: LoraSettings, family: str) -> Iterable[str]:
+    def check(cls, settings: LoraSettings, family: Family) -> Iterable[str]:
         if settings.train_text_encoder and family == "svd":
-            yield "trainer.train_text_encoder: true, but an svd base has no text encoder"
+            yield "trainer.train_text_encoder: true, but Stable Video Diffusion reads no text"
         if settings.text_encoder_learning_rate and not settings.train_text_encoder:
             yield (
                 f"trainer.text_encoder_learning_rate: {settings.text_encoder_learning_rate} has no "

@@ -19,6 +19,7 @@ from studio.adapters.embedding_vectors import (
 )
 from studio.adapters.files import require_fit
 from studio.bases.base_model import BaseModel
+from studio.bases.families import Family
 from studio.curation.manifest import CuratedSet
 from studio.errors import AdapterError, RecipeError
 from studio.examples.batch import Batch
@@ -51,9 +52,7 @@ class TextualInversionTrainer(Trainer[TextualInversionSettings]):
     Settings = TextualInversionSettings
 
     @classmethod
-    def check(cls, settings: TextualInversionSettings, family: str) -> Iterable[str]:
-        if family == "svd":
-            yield "trainer.kind: textual_inversion, but an svd base reads no text; choose lora"
+    def check(cls, settings: TextualInversionSettings, family: Family) -> Iterable[str]:
         if settings.pivotal is not None:
             yield from init_problems(settings.pivotal, family, "trainer.pivotal")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from studio.adapters.layer_change import Parts, changed_weight
 from studio.adapters.lora_layers import parts_by_path
 from studio.bases.base_model import BaseModel
+from studio.bases.quantization import Change, QuantizedLinear
 from studio.errors import AdapterError
 
 
@@ -19,7 +21,8 @@ def merged(tensors: Mapping[str, Tensor], base: BaseModel, strength: float = 1.0
     """The base with the adapter in its weights, for the length of a ``with`` block.
 
     The new weights take the old ones' place as a whole, and afterwards the very same old tensors are put
-    back: nothing is subtracted, so no rounding is left behind, whatever the base's precision.
+    back: nothing is subtracted, so no rounding is left behind, whatever the base's precision. A quantized
+    layer works its weight out anew whenever it is used, and does so with the change for as long.
 
     Args:
         tensors: of a LoRA, LoHa, LoKr or OFT, by neutral name; see `studio.adapters.adapter.Adapter`.
@@ -28,19 +31,46 @@ def merged(tensors: Mapping[str, Tensor], base: BaseModel, strength: float = 1.0
     Raises:
         AdapterError: a layer that the base lacks, or one of another shape.
     """
-    targets = [(find_layer(base, path), parts) for path, parts in parts_by_path(tensors).items()]
-    new_weights = [
-        merge_weight(layer.weight, parts, strength).to(layer.weight.dtype)
-        for layer, parts in targets
+    # All of them before the first goes in: what does not fit is refused on an untouched base.
+    changed_layers = [
+        _changed(find_layer(base, path), partial(merge_weight, parts=parts, strength=strength))
+        for path, parts in parts_by_path(tensors).items()
     ]
-    old_weights = [layer.weight.data for layer, _ in targets]
+    with ExitStack() as stack:
+        for changed_layer in changed_layers:
+            stack.enter_context(changed_layer)
+        yield
+
+
+def _changed(layer: nn.Linear | nn.Conv2d, change: Change) -> AbstractContextManager[None]:
+    """The layer with a changed weight, which is worked out now.
+
+    Raises:
+        AdapterError: the change does not fit.
+    """
+    weight = change(layer.weight)
+    if isinstance(layer, QuantizedLinear):
+        return _worked_out_at_each_use(layer, change)
+    return _replaced(layer, weight.to(layer.weight.dtype))
+
+
+@contextmanager
+def _replaced(layer: nn.Linear | nn.Conv2d, weight: Tensor) -> Iterator[None]:
+    old_weight = layer.weight.data
+    layer.weight.data = weight
     try:
-        for (layer, _), weight in zip(targets, new_weights, strict=True):
-            layer.weight.data = weight
         yield
     finally:
-        for (layer, _), weight in zip(targets, old_weights, strict=True):
-            layer.weight.data = weight
+        layer.weight.data = old_weight
+
+
+@contextmanager
+def _worked_out_at_each_use(layer: QuantizedLinear, change: Change) -> Iterator[None]:
+    layer.changes.append(change)
+    try:
+        yield
+    finally:
+        layer.changes.remove(change)
 
 
 @torch.no_grad()

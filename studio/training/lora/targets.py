@@ -60,7 +60,12 @@ def find_targets(weights: LoraWeights, base: BaseModel, parts: Sequence[str]) ->
 
 
 def _target(weights: LoraWeights, part: str, name: str, module: nn.Module) -> Iterator[Target]:
-    """The layer, or nothing where its block leaves it out."""
+    """The layer, or nothing where its block leaves it out.
+
+    Convolutions over time are left out always: no tool reads a change of theirs.
+    """
+    if isinstance(module, nn.Conv3d):
+        return
     path = flat(f"{part}.{name}")
     is_conv = isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1)
     rank = weights.rank_of(path, is_conv)

@@ -8,9 +8,10 @@ from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
 from diffusers.loaders import TextualInversionLoaderMixin
 from transformers import CLIPTokenizer
 
+from studio.bases.architectures.text import expand_placeholders
 from studio.bases.base_model import BaseModel
-from studio.examples.captions import encode_captions, expand_placeholders
-from studio.examples.conditioning import Conditioning
+from studio.bases.conditioning import Conditioning
+from studio.examples.captions import encode_captions
 from studio.examples.text_cache import TextCache
 
 CAPTIONS = ["a red thing", "", "a caption that is far longer than the tokenizer's sixteen tokens"]

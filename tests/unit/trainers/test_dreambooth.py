@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from studio.bases.base_model import BaseModel
+from studio.bases.conditioning import Conditioning
 from studio.errors import AdapterError, DatasetError
 from studio.examples.batch import Batch
 from studio.examples.captions import encode_captions
-from studio.examples.conditioning import Conditioning
 from studio.examples.example import Example
 from studio.examples.tensor_store import content_digest
 from studio.preview.sampler import sample

@@ -288,5 +288,5 @@ def test_vectors_of_another_width_are_refused_in_one_line(
 
 
 def test_an_svd_base_is_refused_before_loading() -> None:
-    (problem,) = TextualInversionTrainer.check(TextualInversionSettings(), "svd")
-    assert "reads no text" in problem
+    (problem,) = TextualInversionTrainer.problems(TextualInversionSettings(), "svd")
+    assert "cannot teach Stable Video Diffusion" in problem

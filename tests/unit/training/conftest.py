@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
+from studio.bases.conditioning import Conditioning
 from studio.examples.batch import Batch
-from studio.examples.conditioning import Conditioning
 from studio.training.randomness import RandomStreams
 
 MakeBatch = Callable[..., Batch]
