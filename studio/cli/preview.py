@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from studio.cli.base import DtypeName
+from studio.cli.base import DtypeName, OffloadWord
 from studio.cli.output import AsJson, Runs, note, result
 
 if TYPE_CHECKING:
@@ -30,8 +30,16 @@ def preview(  # noqa: PLR0917 - options of a command
         list[str] | None,
         typer.Option(help="What to draw, as in the webuis, <lora:NAME:0.8> too; may be repeated."),
     ] = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(help="For a base that makes clips: what one begins with; may be repeated."),
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(help="Of each clip. Default: as many as the base makes.")
+    ] = None,
     seed: Annotated[
-        list[int] | None, typer.Option(help="May be repeated. Default: 0 and 1.")
+        list[int] | None,
+        typer.Option(help="May be repeated. Default: 0 and 1; of clips 0."),
     ] = None,
     strength: Annotated[
         list[float] | None,
@@ -48,20 +56,34 @@ def preview(  # noqa: PLR0917 - options of a command
     scheduler: Annotated[
         str | None, typer.Option(help='As the webuis name it: "Euler a". Default: DDIM.')
     ] = None,
-    clip_skip: Annotated[int | None, typer.Option(help="As in the webuis. Default: 1.")] = None,
+    clip_skip: Annotated[
+        int | None, typer.Option(help="As in the webuis. Default: as it was trained.")
+    ] = None,
     guidance: Annotated[
-        float | None, typer.Option(help="How strongly to follow the prompt. Default: 5.")
+        float | None,
+        typer.Option(help="How strongly to follow the prompt. Default: 5; of clips 3."),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Denoising steps. Default: 25.")] = None,
     dtype: Annotated[
         DtypeName, typer.Option(help="Number format to draw in; fp16 is the webuis' half.")
     ] = "fp32",
+    offload: Annotated[
+        OffloadWord, typer.Option(help="Parts wait in main memory: on a GPU too small for all.")
+    ] = "auto",
+    refiner: Annotated[
+        str | None, typer.Option(help="SDXL's refiner, to finish what an SDXL base begins.")
+    ] = None,
+    refiner_base: Annotated[
+        str | None, typer.Option(help="For an adapter of the refiner: the SDXL base that begins.")
+    ] = None,
     sweep: Annotated[bool, typer.Option(help="Draw one adapter at several strengths.")] = False,
     out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("preview.png"),
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
     """Draw the base model's pictures beside those with the adapter, from the exported files.
+
+    A base that makes clips draws them from --image: a sheet of frames, and a GIF beside it.
 
     A prompt may call adapters: the arguments, and those in --adapter-folder. What is called is drawn
     as the prompt says, the other arguments each by itself.
@@ -78,22 +100,43 @@ def preview(  # noqa: PLR0917 - options of a command
     shares = _shares(strength or (), len(own))
     blocks = _blocks(block or ())
     sampling = _sampling(
-        seeds=seed or [0, 1],
+        seeds=seed or ([0] if image else [0, 1]),
         scheduler=scheduler,
         clip_skip=clip_skip,
         guidance_scale=guidance,
         num_inference_steps=steps,
+        offload=offload,
+        refiner=refiner,
+        refiner_base=refiner_base,
     )
+    from studio.bases.identity import identify_base
     from studio.cli.base import load_base
+    from studio.cli.preview_clips import preview_clips, require_fit
     from studio.preview.grid import save_grid
     from studio.preview.pairs import sample_pairs, strength_sweep
+    from studio.preview.partner import load_partner
     from studio.preview.stack import Stack
 
     stacks = [Stack.read(f, share, blocks) for f, share in zip(own, shares, strict=True)]
     calls = called_stacks(tags, called)
     header = next(adapter.header for stack in (*stacks, *calls) for adapter in stack.adapters)
+    if sampling.clip_skip is None:  # as the adapter was trained
+        sampling = sampling.model_copy(update={"clip_skip": header.clip_skip})
+    name = base or header.base_name or "pocket"
+    identity = identify_base(name)
+    require_fit(identity, image or (), texts, sweep=sweep, frames=frames)
+    for stack in (*stacks, *calls):
+        stack.warnings(identity)  # refuses what is for another family, before anything is loaded
+    for remark in identity.remarks:
+        note(f"{name}: {remark}")
+    if image:
+        preview_clips(
+            name, stacks, image, sampling, out, frames=frames, dtype=dtype, as_json=as_json
+        )
+        return
     prompts = texts or _prompts(stacks[0])
-    model = load_base(base or header.base_name or "pocket", dtype)
+    model = load_base(name, dtype, sampling.offload)
+    load_partner(model, sampling)
     note(f"drawing {len(prompts)} prompts with seeds {', '.join(map(str, sampling.seeds))}")
     drawn = (model, prompts, sampling.seeds, sampling)
     literal = not texts  # a trigger word may have signs in it

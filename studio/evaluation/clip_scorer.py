@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
-from studio.bases.loading import no_progress_bars
+from studio.bases.library_words import no_progress_bars
 from studio.errors import BaseModelError
 from studio.evaluation.style_features import Floats
 

@@ -26,34 +26,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from studio.bases.architectures import Architecture, architecture_of
 from studio.bases.base_model import BaseModel
-from studio.errors import BaseModelError, UserError
+from studio.bases.conditioning import Conditioning
+from studio.errors import UserError
 from studio.preview.prompt import Stretch, first_tag, has_syntax, stretches_of
 from studio.preview.settings import SamplingSettings
 
 COMMA = ",</w>"
 COMMA_REACH = 20  # tokens behind a comma that go into the next chunk with it; A1111's default
-SDXL_LAYER = 2
 Token = tuple[int, float]
 """A token's id and weight."""
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """What the text encoders say of one text.
-
-    Attributes:
-        embeds: (1, chunks * tokens, width); SDXL's two encoders side by side.
-        pooled: (1, width), SDXL only.
-    """
-
-    embeds: Tensor
-    pooled: Tensor | None = None
-
-    def zeros(self) -> Conditioning:
-        """As much of nothing: what SDXL moves away from where no negative prompt is given."""
-        pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
-        return Conditioning(torch.zeros_like(self.embeds), pooled)
 
 
 class PromptReader:
@@ -85,7 +68,7 @@ class PromptReader:
             len(self._chunks(t, tokenizer)) for t in texts for tokenizer in self._tokenizers
         )
         is_text = self._literal or not any(has_syntax(text) for text in texts)
-        is_usual = self._layer == (SDXL_LAYER if self._is_xl else 1)
+        is_usual = self._layer == self._architecture.trained_layer
         return 0 if is_text and is_usual and count == 1 else count
 
     def arguments(self, prompts: Sequence[str]) -> dict[str, Any]:
@@ -103,7 +86,7 @@ class PromptReader:
         return arguments
 
     def _unwanted(self, wanted: Conditioning, num_chunks: int) -> Conditioning:
-        if not self._negative and self._is_xl and self._base.force_zeros_for_empty_prompt:
+        if not self._negative and self._base.force_zeros_for_empty_prompt:
             return wanted.zeros()
         return self._encoded(self._negative, num_chunks)
 
@@ -113,30 +96,18 @@ class PromptReader:
         Raises:
             BaseModelError: a text encoder has fewer layers than are to be skipped.
         """
-        embeds, pooled = [], None
+        parts = []
         for tokenizer, encoder in zip(self._tokenizers, self._base.text_encoders, strict=True):
             chunks = self._chunks(text, tokenizer)
             chunks += [[]] * (num_chunks - len(chunks))
             ids, weights = _framed(chunks, tokenizer)
-            hidden, pooled = self._hidden(encoder, ids.to(encoder.device))
-            embeds.append(weighted(hidden, weights.to(hidden.device)).flatten(0, 1)[None])
-        return Conditioning(torch.cat(embeds, dim=-1), pooled)
-
-    def _hidden(self, encoder: Any, ids: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(chunks, tokens, width), and SDXL's pooled vector of the first chunk, (1, width)."""
-        output = encoder(ids, output_hidden_states=True)
-        num_layers = len(output.hidden_states) - 1
-        if self._layer > num_layers:
-            raise BaseModelError(
-                f"clip skip {self._layer} is more than the {num_layers} layers of a text encoder of "
-                f"{self._base.name}; choose {num_layers} or less"
-            )
-        if self._is_xl:
-            return output.hidden_states[-self._layer], output[0][:1]
-        if self._layer == 1:
-            return output.last_hidden_state, None
-        text_model = getattr(encoder, "text_model", encoder)
-        return text_model.final_layer_norm(output.hidden_states[-self._layer]), None
+            read = self._architecture.encode_ids(encoder, ids.to(encoder.device), self._layer)
+            hidden = weighted(read.hidden_states, weights.to(read.hidden_states.device))
+            # The pooled vector is that of the first chunk.
+            first = None if read.pooled is None else read.pooled[:1]
+            parts.append(Conditioning(hidden.flatten(0, 1)[None], first))
+        states = torch.cat([part.hidden_states for part in parts], dim=-1)
+        return Conditioning(states, parts[-1].pooled)
 
     def _chunks(self, text: str, tokenizer: Any) -> list[list[Token]]:
         filler = _Filler(tokenizer.model_max_length - 2, tokenizer.get_vocab().get(COMMA))
@@ -164,13 +135,14 @@ class PromptReader:
         return list(self._base.tokenizers)
 
     @property
-    def _is_xl(self) -> bool:
-        return self._base.family == "sdxl"
+    def _architecture(self) -> Architecture:
+        return architecture_of(self._base)
 
     @property
     def _layer(self) -> int:
         """Counted from the end, 1 being the last."""
-        return max(self._settings.clip_skip, SDXL_LAYER if self._is_xl else 1)
+        wanted = self._settings.clip_skip or self._base.clip_skip
+        return max(wanted, self._architecture.trained_layer)
 
 
 def weighted(hidden: Tensor, weights: Tensor) -> Tensor:
@@ -234,6 +206,6 @@ def _framed(chunks: Sequence[Sequence[Token]], tokenizer: Any) -> tuple[Tensor, 
 
 
 def _batched(prefix: str, conditionings: Sequence[Conditioning]) -> dict[str, Tensor]:
-    arguments = {f"{prefix}prompt_embeds": torch.cat([c.embeds for c in conditionings])}
+    arguments = {f"{prefix}prompt_embeds": torch.cat([c.hidden_states for c in conditionings])}
     pooled = [c.pooled for c in conditionings if c.pooled is not None]
     return arguments | ({f"{prefix}pooled_prompt_embeds": torch.cat(pooled)} if pooled else {})

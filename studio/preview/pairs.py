@@ -60,7 +60,13 @@ def sample_pairs(
         series.append(Series(_heading(row), strength, tuple(pictures)))
     title = " · ".join(s.heading for s in series[1:]) or base.name
     return Comparison(
-        title, base.name, tuple(prompts), tuple(seeds), tuple(series), settings, warnings
+        title,
+        base.name,
+        tuple(prompts),
+        tuple(seeds),
+        tuple(series),
+        _stated(settings, base),
+        warnings,
     )
 
 
@@ -95,8 +101,19 @@ def strength_sweep(
         series.append(Series(f"{strength:g}", strength, tuple(pictures)))
     title = f"{stack.heading}: strength"
     return Comparison(
-        title, base.name, tuple(prompts), tuple(seeds), tuple(series), settings, warnings
+        title,
+        base.name,
+        tuple(prompts),
+        tuple(seeds),
+        tuple(series),
+        _stated(settings, base),
+        warnings,
     )
+
+
+def _stated(settings: SamplingSettings, base: BaseModel) -> SamplingSettings:
+    """With what was left to the base filled in, for whoever wants to draw the same."""
+    return settings.model_copy(update={"clip_skip": settings.clip_skip or base.clip_skip})
 
 
 def _stack(adapter: Files | Stack) -> Stack:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.adapters.adapter import Adapter
-from studio.adapters.files import check_fits, naming, read_adapter
+from studio.adapters.files import NamedBase, check_fits, naming, read_adapter
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError
 from studio.preview.block_strength import with_block_strengths
@@ -111,7 +111,7 @@ class Stack:
             titles = [f"{t} {s:g}" for t, s in zip(titles, self.each_share, strict=True)]
         return " + ".join(dict.fromkeys(titles))
 
-    def warnings(self, base: BaseModel) -> tuple[str, ...]:
+    def warnings(self, base: NamedBase) -> tuple[str, ...]:
         """What speaks against the files on this base.
 
         Raises:

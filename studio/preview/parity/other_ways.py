@@ -26,9 +26,9 @@ from studio.adapters.readback import Change, live_layers, load_content
 from studio.adapters.tools.verdicts import DIFFUSERS, ToolVerdict
 from studio.adapters.weight_changes import Reader
 from studio.bases.base_model import BaseModel
-from studio.bases.loading import no_warnings_of_diffusers
+from studio.bases.library_words import no_warnings_of_diffusers
 from studio.preview.parity.whole_models import loaded_by_diffusers
-from studio.preview.sampler import pipeline
+from studio.preview.stages import pipeline
 
 SECOND_READER = "a second reader"
 _READERS: Mapping[str, Reader] = {

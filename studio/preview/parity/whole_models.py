@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from studio.bases.base_model import BaseModel
-from studio.bases.loading import no_progress_bars, no_warnings_of_diffusers
-from studio.preview.sampler import pipeline
+from studio.bases.library_words import no_progress_bars, no_warnings_of_diffusers
+from studio.preview.stages import pipeline
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from studio.bases.base_model import BaseModel
 from studio.bases.loading import load_base
 from studio.errors import BaseModelError, UserError
 from studio.preview.conditioning import PromptReader, weighted
-from studio.preview.sampler import pipeline, sample
+from studio.preview.sampler import sample
 from studio.preview.settings import SamplingSettings
+from studio.preview.stages import pipeline
 
 FAST = SamplingSettings(num_inference_steps=2, guidance_scale=3.0)
 LONG = "red heart " * 25  # 50 tokens; pocket's chunks hold 30, as SD's hold 75
@@ -30,7 +31,7 @@ def reader(base: BaseModel, literal: bool = False, **settings: Any) -> PromptRea
 
 @torch.no_grad()
 def embeds(base: BaseModel, prompt: str, num_chunks: int = 1, **settings: Any) -> Tensor:
-    return reader(base, **settings).encode(prompt, num_chunks).embeds
+    return reader(base, **settings).encode(prompt, num_chunks).hidden_states
 
 
 @torch.no_grad()
@@ -177,7 +178,7 @@ def test_sdxl_reads_both_encoders_and_pools_the_first_chunk(xl: BaseModel) -> No
     with torch.no_grad():
         found = reader(xl).encode("(a dog:1.0)", 1)
         longer = reader(xl).encode("a dog BREAK a cat", 2)
-    torch.testing.assert_close(found.embeds, expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found.hidden_states, expected, rtol=0, atol=1e-5)
     assert found.pooled is not None
     assert longer.pooled is not None
     torch.testing.assert_close(found.pooled, pooled, rtol=0, atol=1e-5)

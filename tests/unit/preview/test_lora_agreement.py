@@ -15,8 +15,9 @@ from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.bases.base_model import BaseModel
 from studio.errors import AdapterError
 from studio.preview.pairs import sample_pairs
-from studio.preview.sampler import initial_latents, pipeline
+from studio.preview.sampler import initial_latents
 from studio.preview.settings import SamplingSettings
+from studio.preview.stages import pipeline
 
 SETTINGS = SamplingSettings(num_inference_steps=4, guidance_scale=3.0)
 RANK = 4

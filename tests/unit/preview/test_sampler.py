@@ -12,8 +12,9 @@ from PIL import Image
 from studio.bases.base_model import BaseModel
 from studio.errors import BaseModelError
 from studio.preview import sampler
-from studio.preview.sampler import evaluating, initial_latents, pipeline, sample
+from studio.preview.sampler import evaluating, initial_latents, sample
 from studio.preview.settings import SamplingSettings
+from studio.preview.stages import pipeline
 
 SETTINGS = SamplingSettings(num_inference_steps=4, guidance_scale=4.0)
 

@@ -14,8 +14,9 @@ from diffusers import DDIMScheduler, StableDiffusionXLPipeline
 from studio.bases.base_model import BaseModel
 from studio.bases.loading import load_base
 from studio.preview import sampler
-from studio.preview.sampler import initial_latents, pipeline, sample
+from studio.preview.sampler import initial_latents, sample
 from studio.preview.settings import SamplingSettings
+from studio.preview.stages import pipeline
 
 SETTINGS = SamplingSettings(num_inference_steps=3, guidance_scale=5.0)
 PROMPT = "a red heart"

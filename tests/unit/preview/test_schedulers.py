@@ -11,9 +11,10 @@ from diffusers import DDPMScheduler
 from studio.bases.base_model import BaseModel
 from studio.bases.loading import load_base
 from studio.errors import RecipeError
-from studio.preview.sampler import pipeline, sample
+from studio.preview.sampler import sample
 from studio.preview.schedulers import SOLVERS, WORDS, scheduler_for, scheduler_word
 from studio.preview.settings import SamplingSettings
+from studio.preview.stages import pipeline
 from studio.recipe import validated
 
 # diffusers reads tensors with numpy in a way that numpy 2 finds old.
