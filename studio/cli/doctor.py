@@ -4,14 +4,35 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from studio.cli.output import AsJson, Runs, result, table
+from studio.cli.output import AsJson, Overrides, Runs, result, table
 
 
-def doctor(runs: Runs = Path("runs"), as_json: AsJson = False) -> None:
-    """Check that this machine is ready; exit code 1 where something is broken."""
+def doctor(
+    recipe: Annotated[
+        Path | None,
+        typer.Option("--recipe", help="Predict what a run of this recipe will take."),
+    ] = None,
+    changes: Overrides = None,
+    runs: Runs = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Check that this machine is ready; exit code 1 where something is broken.
+
+    With --recipe, predict the memory and the time of a run instead; exit code 2 where it will not fit.
+    """
+    if recipe is not None:
+        _plan(recipe, changes or [], as_json=as_json)
+    elif changes:
+        raise typer.BadParameter("needs --recipe, for there is nothing else to change")
+    else:
+        _diagnose(runs, as_json=as_json)
+
+
+def _diagnose(runs: Path, *, as_json: bool) -> None:
     from studio.doctor import diagnose
 
     found = diagnose(runs)
@@ -22,3 +43,21 @@ def doctor(runs: Runs = Path("runs"), as_json: AsJson = False) -> None:
     result({"ok": healthy, "checks": [asdict(d) for d in found]}, lines, as_json=as_json)
     if not healthy:
         raise typer.Exit(1)
+
+
+def _plan(path: Path, changes: list[str], *, as_json: bool) -> None:
+    from studio.errors import UserError
+    from studio.recipe import load_recipe
+
+    recipe = load_recipe(path, changes)
+    from studio.planning import (
+        make_plan,
+    )  # imports torch; what is wrong with the recipe comes first
+
+    plan = make_plan(recipe)
+    tried = [f"tried: {proposal}" for proposal in plan.proposals]
+    lines = [*table(plan.rows()), *([""] if tried else []), *tried]
+    lines += ["", plan.line()] if plan.fits else []
+    result(plan.to_json(), lines, as_json=as_json)
+    if not plan.fits:
+        raise UserError(plan.line())

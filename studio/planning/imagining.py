@@ -1,0 +1,73 @@
+"""Tensors without memory in the place of all tensors, for the length of a block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from studio.bases.base_model import BaseModel
+from studio.bases.library_words import no_warnings_of_diffusers
+from studio.bases.number_format import NumberFormat
+from studio.planning.counting import Counter
+
+
+@contextmanager
+def imagined(device: torch.device) -> Iterator[Counter]:
+    """Everything that torch makes within has shape, type and device and no memory; it is counted.
+
+    Unlike on the meta device, autocast and the choice of an attention kernel are those of the device.
+    """
+    fake, counter = FakeTensorMode(allow_non_fake_inputs=True), Counter(device.type)
+    # torch swaps such tensors within a module in a way that fails where anything remembers the old one.
+    with patch.object(nn.Module, "_apply", _apply_plainly), fake, counter:
+        yield counter
+
+
+def put_on(base: BaseModel, device: torch.device, numbers: NumberFormat) -> None:
+    """A skeleton's modules as they are once they are loaded, within `imagined`."""
+    for name, module in named_modules(base).items():
+        _make_empty(module, device, numbers.reading(name))
+        with no_warnings_of_diffusers():
+            numbers.finish(name, module)
+
+
+def named_modules(base: BaseModel) -> dict[str, Any]:
+    """All that holds weights, by the names of the parts, in the order of loading."""
+    parts: dict[str, Any] = {"unet": base.unet, "vae": base.vae, **base.named_text_encoders}
+    return parts
+
+
+def _make_empty(module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    for part in module.modules():
+        for name, parameter in part._parameters.items():
+            if parameter is not None:
+                empty = torch.empty(parameter.shape, dtype=dtype, device=device)
+                part._parameters[name] = nn.Parameter(empty, requires_grad=False)
+        for name, buffer in part._buffers.items():
+            if buffer is not None:
+                part._buffers[name] = torch.empty_like(buffer, device=device)
+
+
+def _apply_plainly(
+    module: nn.Module, function: Callable[[Tensor], Tensor], recurse: bool = True
+) -> nn.Module:
+    """`nn.Module._apply` without its ways to keep a parameter's identity."""
+    for child in module.children() if recurse else ():
+        child._apply(function)  # type: ignore[no-untyped-call]
+    for name, parameter in module._parameters.items():
+        if parameter is None:
+            continue
+        with torch.no_grad():
+            applied: Any = function(parameter)
+        if applied is not parameter:
+            module._parameters[name] = nn.Parameter(applied, parameter.requires_grad)
+    for name, buffer in module._buffers.items():
+        if buffer is not None:
+            module._buffers[name] = function(buffer)
+    return module

@@ -1,0 +1,18 @@
+"""The plan as the first line of a run."""
+
+from __future__ import annotations
+
+from studio.planning.planner import make_plan
+from studio.recipe import Recipe
+
+
+def plan_line(recipe: Recipe) -> str:
+    """What the run will take, in one line; or why that is not known, for no run is to fail by its plan.
+
+    What is wrong with recipe, pictures or base model, the run itself says better.
+    """
+    try:
+        return make_plan(recipe).line()
+    except Exception as error:  # trainers of others are rehearsed too
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return f"memory and time are not predicted: {reason}"

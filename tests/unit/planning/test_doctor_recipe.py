@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from studio import planning
+from studio.cli.entry import exit_code
+from studio.planning import Plan, Stage
+
+ROOT = Path(__file__).resolve().parents[3]
+RECIPE = str(ROOT / "recipes/pocket_lora_flat-icons.yaml")
+
+
+@pytest.mark.usefixtures("no_rehearsal")
+def test_a_recipe_is_planned_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["doctor", "--recipe", RECIPE, "--set", "precision.num_threads=1", "--json"]
+    assert exit_code(command) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["fits"] is True
+    assert plan["steps"] == 300
+    stages = {stage["name"]: stage["bytes"] for stage in plan["stages"]}
+    assert 0 < stages["training step"] < 1 << 30
+    assert plan["peak_bytes"] == plan["process_bytes"] + max(stages.values())
+
+
+def test_what_will_not_fit_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Plan((Stage("training step", 2 << 30, 1.0),), 0, 0, 1 << 30, "cpu", 1, 1.0)
+    monkeypatch.setattr(planning, "make_plan", lambda _: full)
+    assert exit_code(["doctor", "--recipe", RECIPE]) == 2
+    printed = capsys.readouterr()
+    assert "training step" in printed.out
+    assert printed.err.splitlines() == [
+        "error: will not fit: peak 2.0 GiB of 1.0 GiB in training step; "
+        "use a machine with more memory, or a smaller base model"
+    ]
+
+
+def test_changes_need_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["doctor", "--set", "seed=1"]) == 2
+    assert "needs --recipe" in capsys.readouterr().err

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from studio.bases.identity import identify_base
+from studio.bases.loading import load_base
+from studio.bases.skeleton import skeleton_base
+from studio.errors import UserError
+from studio.examples.buckets import Bucket
+from studio.planning import Plan, Proposal, Stage, make_plan, plan_line
+from studio.planning.workload import workload
+from studio.recipe import Recipe
+
+from .conftest import MIB, RecipeOf
+
+
+def test_a_skeleton_has_the_names_and_shapes_of_the_loaded_base() -> None:
+    skeleton, loaded = skeleton_base(identify_base("pocket")), load_base("pocket")
+    for empty, full in zip(skeleton.modules, loaded.modules, strict=True):
+        assert all(t.is_meta for t in (*empty.parameters(), *empty.buffers()))
+        shapes = [{n: (t.shape, t.dtype) for n, t in m.state_dict().items()} for m in (empty, full)]
+        assert shapes[0] == shapes[1]
+    assert skeleton.noise_scheduler.config == loaded.noise_scheduler.config
+    assert skeleton.tokenizer("a fox").input_ids == loaded.tokenizer("a fox").input_ids
+
+
+@pytest.mark.usefixtures("no_rehearsal")
+def test_the_smallest_change_that_fits_is_proposed(recipe_of: RecipeOf) -> None:
+    recipe = recipe_of("optimizer.train_batch_size=4", "dataset.source=hf:owner/name")
+    fits = make_plan(recipe, available=300 * MIB)
+    assert fits.fits
+    assert not fits.proposals
+    assert fits.seconds is None  # of pictures that nobody has counted
+    assert fits.step_seconds == pytest.approx(1)
+
+    one_change = make_plan(recipe, available=100 * MIB).smallest_change
+    assert one_change is not None
+    assert one_change.changes == ("precision.gradient_checkpointing=true",)
+    both = make_plan(recipe, available=20 * MIB)
+    assert both.smallest_change is not None
+    assert both.smallest_change.changes == (
+        "precision.gradient_checkpointing=true",
+        "optimizer.train_batch_size=1",
+        "optimizer.gradient_accumulation_steps=4",
+    )
+    hopeless = make_plan(recipe, available=1)
+    assert hopeless.smallest_change is None
+    assert "no change is enough" in hopeless.line()
+
+
+def test_pictures_decide_bucket_and_steps(recipe_of: RecipeOf, tmp_path: Path) -> None:
+    for number, size in enumerate([(80, 40), (64, 64), (64, 64), (64, 64)]):
+        pixels = np.zeros((size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    recipe = recipe_of(budget={"steps_per_image": 5})
+    found = workload(recipe, 64)
+    assert (found.steps, found.encoded) == (20, 4)
+    assert found.bucket.width_px * found.bucket.height_px >= 64 * 64
+    elsewhere = workload(
+        recipe_of("dataset.source=hf:owner/name", budget={"steps_per_image": 5}), 64
+    )
+    assert (elsewhere.steps, elsewhere.encoded, elsewhere.bucket) == (None, None, Bucket(64, 64))
+
+
+def test_a_plan_is_told_in_one_line() -> None:
+    stages = (Stage("encoding pictures", 2 << 30, 60.0), Stage("training step", 4 << 30, 660.0))
+    plan = Plan(stages, 1 << 30, 0, 8 << 30, "cpu", 100, 6.6)
+    assert plan.line() == "peak 5.0 GiB of 8.0 GiB in training step; about 12 minutes"
+    change = Proposal(("precision.gradient_checkpointing=true",), 3 << 30, True)
+    full = Plan(stages, 1 << 30, 0, 4 << 30, "cpu", 100, 6.6, (change,))
+    assert full.line() == (
+        "will not fit: peak 5.0 GiB of 4.0 GiB in training step; smallest change: "
+        "--set precision.gradient_checkpointing=true (peak 3.0 GiB)"
+    )
+    assert full.to_json()["proposals"][0]["changes"] == ["precision.gradient_checkpointing=true"]
+
+
+def test_a_family_that_is_not_drawn_from_text_is_refused(
+    recipe_of: RecipeOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Video:
+        family, name = "svd", "clips"
+
+    with pytest.raises(UserError, match="family svd, whose runs cannot be predicted"):
+        make_plan(recipe_of(), identity=Video())  # type: ignore[arg-type]
+
+
+def test_no_run_fails_by_its_plan(recipe_of: RecipeOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Recipe) -> Plan:
+        raise RuntimeError("a trainer of\nothers")
+
+    monkeypatch.setattr("studio.planning.told.make_plan", fail)
+    expected = "memory and time are not predicted: a trainer of others"
+    assert plan_line(recipe_of()) == expected
