@@ -14,8 +14,9 @@ from PIL import Image
 from studio.adapters.exported import AdapterFiles
 from studio.bases.base_model import BaseModel
 from studio.bases.loading import load_base
-from studio.preview.sampler import pipeline, sample
+from studio.preview.sampler import sample
 from studio.preview.stack import Stack
+from studio.preview.stages import pipeline
 from studio.recipe import Recipe
 from studio.run import run
 

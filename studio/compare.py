@@ -18,6 +18,7 @@ from typing import Any
 
 from studio import atomic
 from studio.bases.loading import load_base
+from studio.bases.placement import working_device
 from studio.errors import UserError
 from studio.evaluation.result import EvaluationReport
 from studio.preview.grid import save_grid
@@ -181,7 +182,12 @@ def _as_file(recipe: Recipe) -> Iterator[Path]:
 def _draw_grid(
     recipe: Recipe, contenders: Sequence[Contender], path: Path, runs: Path, reporter: Reporter
 ) -> None:
-    base = load_base(recipe.base_model)
+    base = load_base(
+        recipe.base_model,
+        recipe.base,
+        device=working_device(),
+        offload=recipe.sampling.offload,
+    )
     adapters = [RunFolder.open(c.run, runs).adapters()[0] for c in contenders]
     prompts = contenders[0].report.prompts[:GRID_PROMPTS]
     with reporter.stage("drawing the comparison") as progress:

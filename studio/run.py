@@ -7,18 +7,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from studio.adapters.formats import family_problems
 from studio.bases.identity import BaseIdentity, identify_base
+from studio.bases.placement import working_device
 from studio.curation import curate, require_trainable
 from studio.curation.manifest import CuratedSet
 from studio.embedding.recognition import embedder_for
 from studio.errors import Interrupted, RecipeError, RunError
 from studio.examples.caption_reader import caption_reader
+from studio.examples.clips import for_base
 from studio.examples.masks import require_masks
 from studio.machine import idle_cores
+from studio.preview.partner import identify_partner
 from studio.recipe import Recipe, lock, require_as_locked
 from studio.registry import plugin
 from studio.reporter import Reporter
 from studio.run_folder import RUNS, RunFolder
+from studio.training.base_format import problems as format_problems
 
 
 def run(recipe: Recipe, *, runs: Path = RUNS, reporter: Reporter | None = None) -> RunFolder:
@@ -30,11 +35,12 @@ def run(recipe: Recipe, *, runs: Path = RUNS, reporter: Reporter | None = None) 
         Interrupted: Ctrl-C; the run can be resumed.
     """
     reporter = reporter or Reporter()
-    recipe = settled(recipe)
-    identity, curated = judged(recipe, reporter)
+    identity = identified(recipe, reporter)
+    recipe = settled(recipe, identity)
+    curated = judged(recipe, identity, reporter)
     folder = RunFolder.create(runs, recipe.name)
     folder.write_recipe(recipe)
-    folder.write_lock(lock(recipe, curated, identity.digest))
+    folder.write_lock(lock(recipe, curated, identity.digest, {"vae_digest": identity.vae_digest}))
     _continue(folder, recipe, identity, curated, reporter)
     return folder
 
@@ -49,22 +55,34 @@ def resume(folder: RunFolder, *, reporter: Reporter | None = None) -> RunFolder:
     reporter = reporter or Reporter()
     if folder.state == "finished":
         raise RunError(f'the run "{folder.name}" is finished; its files are in {folder.adapter}')
-    recipe = settled(folder.recipe())
-    identity, curated = judged(recipe, reporter)
+    recipe = folder.recipe()
+    identity = identified(recipe, reporter)
+    recipe = settled(recipe, identity)
+    curated = judged(recipe, identity, reporter)
     _continue(folder, recipe, identity, curated, reporter)
     return folder
 
 
-def settled(recipe: Recipe) -> Recipe:
-    """The recipe with the one default that depends on the machine's state, so that the lock holds it."""
+def identified(recipe: Recipe, reporter: Reporter) -> BaseIdentity:
+    """The base model that the recipe names, found and looked at, with what there is to say of it."""
+    identity = identify_base(recipe.base_model, vae=recipe.base.vae)
+    for remark in identity.remarks:
+        reporter.note(f"{recipe.base_model}: {remark}")
+    return identity
+
+
+def settled(recipe: Recipe, identity: BaseIdentity) -> Recipe:
+    """The recipe with the defaults that depend on the machine's state and on the base model, so that the
+    lock holds them.
+    """
     threads = recipe.precision.num_threads or idle_cores()
     precision = recipe.precision.model_copy(update={"num_threads": threads})
-    return recipe.model_copy(update={"precision": precision})
+    dataset = for_base(recipe.dataset, identity)
+    return recipe.model_copy(update={"precision": precision, "dataset": dataset})
 
 
-def judged(recipe: Recipe, reporter: Reporter) -> tuple[BaseIdentity, CuratedSet]:
-    """Everything that can be refused without loading a model."""
-    identity = identify_base(recipe.base_model)
+def judged(recipe: Recipe, identity: BaseIdentity, reporter: Reporter) -> CuratedSet:
+    """The pictures, and everything that can be refused without loading a model."""
     embedder = embedder_for(recipe.dataset.curation.content_model)
     with reporter.stage("looking at pictures") as progress:
         resolution_px = recipe.dataset.resolution or identity.resolution_px
@@ -75,11 +93,19 @@ def judged(recipe: Recipe, reporter: Reporter) -> tuple[BaseIdentity, CuratedSet
     reporter.curated(curated)
     require_trainable(curated)
     require_masks(curated, recipe.dataset)
-    require_as_locked(recipe, curated=curated, base_digest=identity.digest)
-    trainer = plugin(recipe.trainer.kind).load()
-    if problems := tuple(trainer.check(recipe.trainer, identity.family)):
+    require_as_locked(
+        recipe, curated=curated, base_digest=identity.digest, vae_digest=identity.vae_digest
+    )
+    identify_partner(identity.family, recipe.sampling)
+    method = plugin(recipe.trainer.kind)
+    kinds = recipe.trainer.adapter_kinds or method.produces
+    if problems := (
+        *method.load().problems(recipe.trainer, identity.family),
+        *family_problems(kinds, recipe.export.formats, identity.family),
+        *format_problems(recipe.precision, working_device()),
+    ):
         raise RecipeError(problems)
-    return identity, curated
+    return curated
 
 
 def _continue(

@@ -52,6 +52,9 @@ class Lock(Section):
     base_digest: str
     """SHA-256 over the base model's weights."""
 
+    vae_digest: str = ""
+    """SHA-256 over the weights of the VAE in the place of the base model's own; empty: its own."""
+
     steps: int | None = None
     """Optimizer steps that the budget came to; a budget in minutes is repeated as these."""
 
@@ -85,7 +88,7 @@ def lock(
     """The content of ``recipe.lock.yaml``: the recipe, all defaults written out, and a `Lock`.
 
     The result is itself a recipe: training it repeats the run. ``extra`` holds further fields of
-    the `Lock`, such as ``steps`` once the budget has come to a number.
+    the `Lock`, such as ``vae_digest``, or ``steps`` once the budget has come to a number.
     """
     pictures = tuple(
         LockedPicture(name=p.name, digest=p.digest, caption_digest=_text_digest(p.caption))
@@ -105,13 +108,17 @@ def lock(
 
 
 def require_as_locked(
-    recipe: Recipe, *, curated: CuratedSet | None = None, base_digest: str | None = None
+    recipe: Recipe,
+    *,
+    curated: CuratedSet | None = None,
+    base_digest: str | None = None,
+    vae_digest: str | None = None,
 ) -> None:
     """Refuse to repeat a locked recipe on other material; a recipe without a lock passes.
 
     Raises:
         DatasetError: pictures or captions are not those of the lock; says which.
-        BaseModelError: the base model's weights are not those of the lock.
+        BaseModelError: the base model's weights, or its VAE's, are not those of the lock.
     """
     if recipe.lock is None:
         return
@@ -126,6 +133,12 @@ def require_as_locked(
         raise BaseModelError(
             f"base model {recipe.base_model} has weights {base_digest[:12]}, the lock names "
             f"{recipe.lock.base_digest[:12]}; use those, or train without the lock section"
+        )
+    if vae_digest is not None and vae_digest != recipe.lock.vae_digest:
+        raise BaseModelError(
+            f"base.vae {recipe.base.vae!r} has weights {vae_digest[:12] or 'of the base itself'}, the "
+            f"lock names {recipe.lock.vae_digest[:12] or 'those of the base itself'}; use those, or "
+            "train without the lock section"
         )
 
 

@@ -20,6 +20,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from studio import registry
 from studio.adapters.formats import formats
 from studio.adapters.settings import ExportSettings
+from studio.bases.settings import BaseSettings
 from studio.curation.settings import DatasetSettings
 from studio.evaluation.settings import EvaluationSettings
 from studio.preview.settings import SamplingSettings
@@ -57,6 +58,9 @@ class Recipe(Section):
 
     seed: int = Field(0, ge=0, lt=2**63)
     """Where all random draws come from; the same seed repeats the run."""
+
+    base: BaseSettings = BaseSettings()
+    """What of the base model is used otherwise than it came."""
 
     dataset: DatasetSettings
     """The pictures to learn from."""
@@ -165,6 +169,17 @@ class Recipe(Section):
             self.trainer.trigger_for(self.dataset.trigger)
         except ValueError as error:
             raise _problem(("dataset", "trigger"), str(error), self.dataset.trigger) from error
+        return self
+
+    @model_validator(mode="after")
+    def _a_base_in_few_bits_stays(self) -> Self:
+        base_dtype = self.precision.base_dtype
+        if base_dtype in ("int8", "nf4") and self.trainer.trains_base_weights:
+            message = (
+                f'"{base_dtype}" is for weights that stay as they are, but this trainer changes the '
+                "base's own; choose fp32, fp16 or bf16, or train low-rank weights"
+            )
+            raise _problem(("precision", "base_dtype"), message, base_dtype)
         return self
 
     @model_validator(mode="after")

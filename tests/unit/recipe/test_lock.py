@@ -100,6 +100,12 @@ def test_another_base_is_refused(locked: Recipe) -> None:
         require_as_locked(locked, base_digest="c" * 64)
 
 
+def test_another_vae_is_refused(locked: Recipe) -> None:
+    require_as_locked(locked, vae_digest="")
+    with pytest.raises(BaseModelError, match=r"base.vae '' has weights c{12}, .* the base itself"):
+        require_as_locked(locked, vae_digest="c" * 64)
+
+
 def test_a_budget_in_minutes_is_repeated_as_the_steps_it_came_to(
     curated: CuratedSet, recipe_file: Any
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import takewhile
 from pathlib import Path
 
@@ -14,7 +15,10 @@ RECIPES = sorted(FOLDER.rglob("*.yaml"))
 SHORT_NAMES = {
     "pocket": "pocket",
     "stable-diffusion-v1-5/stable-diffusion-v1-5": "sd15",
+    "stabilityai/stable-diffusion-2-1": "sd21",
     "stabilityai/stable-diffusion-xl-base-1.0": "sdxl",
+    "stabilityai/stable-diffusion-xl-refiner-1.0": "sdxl-refiner",
+    "stabilityai/stable-video-diffusion-img2vid-xt": "svd",
 }
 
 
@@ -36,11 +40,17 @@ def test_it_opens_with_what_needs_command_and_expected_result(path: Path) -> Non
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.name)
 def test_it_loads_and_its_file_is_named_after_base_and_method(path: Path) -> None:
     recipe = load_recipe(path)
-    base, method, subject = path.stem.split("_")
+    base, method, subject, *memory = path.stem.split("_")
     assert base == SHORT_NAMES[recipe.base_model], path
     assert method.replace("-", "_") == recipe.trainer.kind, path
     if base == "pocket":  # the others are for the user's own pictures
         assert subject == Path(recipe.dataset.source).name, path
+        assert not memory, path
+    else:
+        assert re.fullmatch(r"\d+gb", memory[0]), path
+        assert f"GPU with {memory[0].removesuffix('gb')} GB" in re.sub(
+            r"\s*\n#\s*", " ", recipe.text
+        )
 
 
 def test_every_method_has_one_on_pocket() -> None:
