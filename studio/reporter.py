@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from studio.bases.identity import BaseIdentity
     from studio.curation.manifest import CuratedSet
+    from studio.recipe import Recipe
     from studio.training.listeners import FitListener
 
 Progress = Callable[[int, int], None]
@@ -22,6 +24,9 @@ class Reporter:
 
     def curated(self, curated: CuratedSet) -> None:
         """The set has been judged; it may still be refused."""
+
+    def begins(self, recipe: Recipe, identity: BaseIdentity, curated: CuratedSet) -> None:
+        """Nothing stands against the run; no model has been loaded and no folder made."""
 
     @contextmanager
     def stage(self, _title: str) -> Iterator[Progress]:

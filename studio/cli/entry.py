@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
     """`main` without leaving."""
     # Remarks of the libraries that a user can do nothing about.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         code = app(args=arguments, prog_name="studio", standalone_mode=False)
         sys.stdout.flush()

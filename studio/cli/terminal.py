@@ -14,7 +14,9 @@ from studio.curation.summary import printable, verdict
 from studio.reporter import Progress, Reporter
 
 if TYPE_CHECKING:
+    from studio.bases.identity import BaseIdentity
     from studio.curation.manifest import CuratedSet
+    from studio.recipe import Recipe
     from studio.training.listeners import FitListener
 
 
@@ -29,6 +31,11 @@ class TerminalReporter(Reporter):
 
     def curated(self, curated: CuratedSet) -> None:
         self.note(printable(verdict(curated)))
+
+    def begins(self, recipe: Recipe, identity: BaseIdentity, curated: CuratedSet) -> None:
+        from studio.planning import plan_line
+
+        self.note(plan_line(recipe, identity, curated))
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Progress]:

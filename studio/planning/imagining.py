@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+import bitsandbytes.functional as bnb
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -24,9 +25,13 @@ def imagined(device: torch.device) -> Iterator[Counter]:
     Unlike on the meta device, autocast and the choice of an attention kernel are those of the device.
     """
     fake, counter = FakeTensorMode(allow_non_fake_inputs=True), Counter(device.type)
-    # torch swaps such tensors within a module in a way that fails where anything remembers the old one.
-    with patch.object(nn.Module, "_apply", _apply_plainly), fake, counter:
-        yield counter
+    with ExitStack() as stack:
+        # bitsandbytes keeps the tables of its codes for the whole process; those made here hold no numbers.
+        stack.enter_context(patch.dict(bnb.name2qmap))
+        # torch swaps such tensors within a module in a way that fails where anything has the old one.
+        stack.enter_context(patch.object(nn.Module, "_apply", _apply_plainly))
+        stack.enter_context(fake)
+        yield stack.enter_context(counter)
 
 
 def put_on(base: BaseModel, device: torch.device, numbers: NumberFormat) -> None:

@@ -8,18 +8,21 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from math import inf
 from typing import Any
 
 import torch
+from diffusers import UNet2DConditionModel
 from torch import nn
 
 from studio import atomic
+from studio.bases.source import POCKET_FOLDER
 from studio.machine import cpu_name, gpu_names
 from studio.planning.counting import Counter
 from studio.planning.work import Pace
 from studio.user_cache import cache_folder
 
-_VERSION = 1
+_VERSION = 2
 _SECONDS = 0.25  # for each kind of work
 
 
@@ -57,31 +60,42 @@ def _measure(device: torch.device, number_format: torch.dtype) -> Pace:
     pictures = torch.ones(big, 320, side, side, **kind)
     convolution = nn.Conv2d(320, 320, 3, padding=1, bias=False, **kind)
     numbers = torch.ones(4_000_000 * big, **kind)
-    per_second = {
-        "matmul_flops": (lambda: left @ right, 2 * rows * width * width),
-        "conv_flops": (lambda: convolution(pictures), 2 * big * side**2 * 320 * 320 * 9),
-        "moved_bytes": (lambda: numbers + 1, 2 * numbers.numel() * numbers.element_size()),
-        "calls": _small_step(device),
+    problems: dict[str, tuple[Callable[[], Any], float]] = {
+        "matmul_flops": (lambda: left @ right, 2.0 * rows * width * width),
+        "conv_flops": (lambda: convolution(pictures), 2.0 * big * side**2 * 320 * 320 * 9),
+        "moved_bytes": (lambda: numbers + 1, 2.0 * numbers.numel() * numbers.element_size()),
     }
-    return Pace(**{name: _rate(*problem, device) for name, problem in per_second.items()})
+    rates = {
+        name: amount / _seconds(problem, device) for name, (problem, amount) in problems.items()
+    }
+    return Pace(**rates, calls=_calls_per_second(Pace(**rates, calls=inf), device))
 
 
-def _small_step(device: torch.device) -> tuple[Callable[[], Any], int]:
-    """A training step in which nothing takes time but the calling; and its calls."""
-    layers = [m for _ in range(8) for m in (nn.Linear(8, 8), nn.SiLU(), nn.LayerNorm(8))]
-    network = nn.Sequential(*layers).to(device)
-    given = torch.ones(1, 8, device=device)
+def _calls_per_second(fast: Pace, device: torch.device) -> float:
+    """By a training step of pocket's U-Net, random: what it takes beyond its work, shared among its calls.
+
+    Args:
+        fast: the machine's pace if calls took no time.
+    """
+    model: Any = UNet2DConditionModel
+    unet = model.from_config(model.load_config(POCKET_FOLDER / "unet"))
+    unet.to(device).requires_grad_(False)
+    side, width = unet.config.sample_size, unet.config.cross_attention_dim
+    latents = torch.ones(4, 4, side, side, device=device, requires_grad=True)
+    text, timestep = torch.ones(4, 77, width, device=device), torch.zeros(4, device=device)
 
     def step() -> None:
         with torch.enable_grad():
-            network(given).sum().backward()
+            unet(latents, timestep, text).sample.sum().backward()
 
     with Counter(device.type) as counter:
         step()
-    return step, int(counter.work.calls)
+    taken = _seconds(step, device)
+    beyond = max(taken - fast.seconds(counter.work), taken / 10)
+    return float(counter.work.calls / beyond)
 
 
-def _rate(problem: Callable[[], Any], amount: int, device: torch.device) -> float:
+def _seconds(problem: Callable[[], Any], device: torch.device) -> float:
     problem()
     _wait(device)
     started, done = time.perf_counter(), 0
@@ -89,7 +103,7 @@ def _rate(problem: Callable[[], Any], amount: int, device: torch.device) -> floa
         problem()
         done += 1
         _wait(device)
-    return amount * done / (time.perf_counter() - started)
+    return (time.perf_counter() - started) / done
 
 
 def _wait(device: torch.device) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -9,11 +10,11 @@ from PIL import Image
 from studio.bases.identity import identify_base
 from studio.bases.loading import load_base
 from studio.bases.skeleton import skeleton_base
+from studio.curation.manifest import CuratedSet
 from studio.errors import UserError
 from studio.examples.buckets import Bucket
 from studio.planning import Plan, Proposal, Stage, make_plan, plan_line
 from studio.planning.workload import workload
-from studio.recipe import Recipe
 
 from .conftest import MIB, RecipeOf
 
@@ -90,9 +91,10 @@ def test_a_family_that_is_not_drawn_from_text_is_refused(
 
 
 def test_no_run_fails_by_its_plan(recipe_of: RecipeOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Recipe) -> Plan:
+    def fail(*_: object) -> Plan:
         raise RuntimeError("a trainer of\nothers")
 
     monkeypatch.setattr("studio.planning.told.make_plan", fail)
-    expected = "memory and time are not predicted: a trainer of others"
-    assert plan_line(recipe_of()) == expected
+    curated = cast("CuratedSet", None)
+    line = plan_line(recipe_of(), identify_base("pocket"), curated)
+    assert line == "memory and time are not predicted: a trainer of others"
