@@ -2,9 +2,10 @@
 
     python benchmarks/memory_prediction.py [--write] [--only WORDS]
 
-Every run is a whole one on the processor: pictures encoded, two optimizer steps, the adapter exported and
-verified, previews drawn. Bases other than pocket have random weights, made anew in a temporary folder: the
-architecture of SD 1.5 or SDXL at a share of its width. With --write, the table goes into docs/results.md.
+Every run is a whole one on the processor, as `studio train` does it: pictures encoded, two optimizer steps,
+the adapter exported and verified, previews drawn. Bases other than pocket have random weights, made anew in
+a temporary folder: the architecture of SD 1.5 or SDXL at a share of its width. With --write, the table goes
+into docs/results.md.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ import json, resource, sys, tempfile
 from pathlib import Path
 import psutil
 import studio.session as session
+from studio.cli.terminal import TerminalReporter
 from studio.recipe import load_recipe
 from studio.run import run
 
@@ -62,7 +64,7 @@ def noting(*args, **options):
 
 session.load_base = noting
 with tempfile.TemporaryDirectory() as folder:
-    run(load_recipe(sys.argv[1], sys.argv[2:]), runs=Path(folder))
+    run(load_recipe(sys.argv[1], sys.argv[2:]), runs=Path(folder), reporter=TerminalReporter())
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(json.dumps({"peak_bytes": peak, "before_bytes": before[0]}))
 """

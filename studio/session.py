@@ -15,6 +15,7 @@ from studio import atomic
 from studio.adapters.adapter import Adapter, AdapterHeader
 from studio.adapters.export import export
 from studio.adapters.tools.verdicts import told
+from studio.allocator import return_freed_memory
 from studio.bases.base_model import BaseModel
 from studio.bases.identity import BaseIdentity
 from studio.bases.loading import load_base
@@ -69,6 +70,7 @@ class Session:
     ) -> None:
         self.folder, self.recipe, self.identity = folder, recipe, identity
         self.curated, self.reporter = curated, reporter
+        return_freed_memory()
         torch.set_num_threads(recipe.precision.num_threads or idle_cores())
         self.training, self.held_out = split(curated, recipe.dataset.validation_share, recipe.seed)
 

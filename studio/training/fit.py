@@ -16,7 +16,7 @@ from studio.adapters.adapter import Adapter
 from studio.errors import Interrupted
 from studio.examples.loader import ExampleLoader
 from studio.training.budget import measure_steps, total_steps
-from studio.training.checkpoints import Checkpoint, CheckpointFolder, Fingerprint
+from studio.training.checkpoints import CheckpointFolder, Fingerprint
 from studio.training.divergence import diverged
 from studio.training.environment import (
     gradient_checkpointing,
@@ -164,11 +164,9 @@ def fit(
                 _validate(validate, trainer, state, heard)
             # A size that was found is found once: whoever resumes must go on with it.
             worth_keeping = finished or interrupt.requested or halved
-            if worth_keeping or _due(state, settings.checkpoints.every_steps):
-                checkpoint = _checkpoint(state, gradients)
-                if not checkpoint.is_finite:
-                    raise fail(state.step, loss)
-                heard.on_checkpoint(state.step, checkpoints.save(checkpoint))
+            is_due = worth_keeping or _due(state, settings.checkpoints.every_steps)
+            if is_due and not _saved(state, gradients, checkpoints, heard):
+                raise fail(state.step, loss)
             if interrupt.requested and not finished:
                 raise Interrupted(
                     f"stopped at step {state.step} of {state.total_steps}; "
@@ -214,7 +212,7 @@ def _start(
         state.restore(saved)
     elif settings.budget.minutes:
         # A length that was measured is measured once: whoever resumes must find it.
-        heard.on_checkpoint(0, checkpoints.save(_checkpoint(state, gradients)))
+        _saved(state, gradients, checkpoints, heard)
     pictures = optimizer.train_batch_size * optimizer.gradient_accumulation_steps
     heard.on_start(StartReport(state.step, length, loader.num_examples, pictures))
     return state, gradients
@@ -235,8 +233,18 @@ def _length(settings: FitSettings, num_images: int, gradients: GradientPass) -> 
     return planned or measure_steps(settings.budget.minutes or 0, rehearse)
 
 
-def _checkpoint(state: TrainingState, gradients: GradientPass) -> Checkpoint:
-    return replace(state.checkpoint(), micro_batch_size=gradients.micro_batch_size)
+def _saved(
+    state: TrainingState,
+    gradients: GradientPass,
+    checkpoints: CheckpointFolder,
+    heard: FitListener,
+) -> bool:
+    """Write a checkpoint, of which nothing is left in memory; False, and none, where weights are lost."""
+    checkpoint = replace(state.checkpoint(), micro_batch_size=gradients.micro_batch_size)
+    if not checkpoint.is_finite:
+        return False
+    heard.on_checkpoint(state.step, checkpoints.save(checkpoint))
+    return True
 
 
 def _validate(
