@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from studio.bases.configuration import read_configuration
 from studio.bases.diffusers_folder import DiffusersFolder, read_diffusers_folder
 from studio.bases.digests import file_digest, weights_digest
 from studio.bases.families import Family
+from studio.bases.published import HUB_IDS, PUBLISHED
 from studio.bases.single_file import SingleFile, read_single_file
 from studio.bases.source import Form, locate
 from studio.bases.vae_override import VaeOverride, find_vae
@@ -21,7 +23,8 @@ class BaseIdentity:
 
     Attributes:
         name: as it was given.
-        form: ``pocket``, ``folder``, ``file`` or ``hub``.
+        form: ``pocket``, ``folder``, ``file`` or ``hub``; ``published`` where only the configuration is
+            here (`identify_published`).
         content: the checked folder or file.
         vae: what is used in the place of its own VAE.
     """
@@ -95,3 +98,12 @@ def identify_base(name: str, *, vae: str = "", allow_download: bool = False) -> 
             "base.vae, or give a file that has one"
         )
     return BaseIdentity(name, source.form, content, override)
+
+
+def identify_published(name: str) -> BaseIdentity | None:
+    """A well-known hub id by its configuration alone, which ships with the studio; it cannot be loaded."""
+    if name not in HUB_IDS:
+        return None
+    folder = PUBLISHED / HUB_IDS[name]
+    content = DiffusersFolder(folder, read_configuration(folder, name), None, ())
+    return BaseIdentity(name, "published", content)

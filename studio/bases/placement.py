@@ -29,13 +29,16 @@ def place(base: BaseModel, device: torch.device, offload: Offload) -> None:
             the GPU in its turn while pictures are drawn (`BaseModel.offload_to`). ``auto``: the
             former where the GPU has room for it.
     """
-    if is_gpu(device) and offload != "none":
-        wanted = weight_bytes(base.modules) + WORKING_BYTES
-        if offload == "model" or free_bytes(device) < wanted:
-            base.offload_to = device
-            return
+    if is_gpu(device) and must_visit(offload, weight_bytes(base.modules), free_bytes(device)):
+        base.offload_to = device
+        return
     for module in base.modules:
         module.to(device)
+
+
+def must_visit(offload: Offload, weights: int, free: int) -> bool:
+    """Whether a base's parts wait in main memory; both numbers in bytes, of weights and of a free GPU."""
+    return offload == "model" or (offload == "auto" and free < weights + WORKING_BYTES)
 
 
 @contextmanager

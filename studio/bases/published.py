@@ -13,6 +13,20 @@ from studio.bases.families import Family
 PUBLISHED = Path(__file__).parent / "published"
 SD2_EPSILON, SD2_V = "sd2_512", "sd2_768"
 SVD_25_FRAMES = "svd_xt"
+HUB_IDS: dict[str, str] = {
+    "CompVis/stable-diffusion-v1-4": "sd1",
+    "runwayml/stable-diffusion-v1-5": "sd1",
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": "sd1",
+    "stabilityai/stable-diffusion-2-base": SD2_EPSILON,
+    "stabilityai/stable-diffusion-2-1-base": SD2_EPSILON,
+    "stabilityai/stable-diffusion-2": SD2_V,
+    "stabilityai/stable-diffusion-2-1": SD2_V,
+    "stabilityai/stable-diffusion-xl-base-1.0": "sdxl",
+    "stabilityai/stable-diffusion-xl-refiner-1.0": "sdxl_refiner",
+    "stabilityai/stable-video-diffusion-img2vid": "svd",
+    "stabilityai/stable-video-diffusion-img2vid-xt": SVD_25_FRAMES,
+}
+"""Where a hub id's configuration lies in `PUBLISHED`."""
 
 
 def published_folder(family: Family, *, predicts_v: bool = False, is_xt: bool = False) -> Path:

@@ -10,7 +10,7 @@ from typing import Literal
 from studio.bases.checkpoint_header import SAFETENSORS, is_checkpoint
 from studio.errors import BaseModelError
 
-Form = Literal["pocket", "folder", "file", "hub"]
+Form = Literal["pocket", "folder", "file", "hub", "published"]
 
 POCKET_FOLDER = Path(__file__).parent / "pocket" / "weights"
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from studio.cli.output import AsJson, Overrides, Runs, result, table
+from studio.cli.output import AsJson, Overrides, Runs, note, result, table
 
 
 def doctor(
@@ -17,6 +17,10 @@ def doctor(
         typer.Option("--recipe", help="Predict what a run of this recipe will take."),
     ] = None,
     changes: Overrides = None,
+    gpu_memory: Annotated[
+        float | None,
+        typer.Option(min=1, help="With --recipe: for a GPU with so many GB, not this machine."),
+    ] = None,
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
@@ -25,8 +29,8 @@ def doctor(
     With --recipe, predict the memory and the time of a run instead; exit code 2 where it will not fit.
     """
     if recipe is not None:
-        _plan(recipe, changes or [], as_json=as_json)
-    elif changes:
+        _plan(recipe, changes or [], gpu_memory, as_json=as_json)
+    elif changes or gpu_memory:
         raise typer.BadParameter("needs --recipe, for there is nothing else to change")
     else:
         _diagnose(runs, as_json=as_json)
@@ -45,16 +49,21 @@ def _diagnose(runs: Path, *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _plan(path: Path, changes: list[str], *, as_json: bool) -> None:
+def _plan(path: Path, changes: list[str], gpu_memory: float | None, *, as_json: bool) -> None:
     from studio.errors import UserError
     from studio.recipe import load_recipe
 
     recipe = load_recipe(path, changes)
-    from studio.planning import (
-        make_plan,
-    )  # imports torch; what is wrong with the recipe comes first
+    # They import torch; what is wrong with the recipe comes first.
+    from studio.planning import make_plan, planned_base
+    from studio.planning.plan import GIB
 
-    plan = make_plan(recipe)
+    identity = planned_base(recipe)
+    if identity.form == "published":
+        note(f"{identity.name} is not on this machine; planned by its published configuration")
+    plan = make_plan(
+        recipe, identity, gpu_bytes=None if gpu_memory is None else int(gpu_memory * GIB)
+    )
     tried = [f"tried: {proposal}" for proposal in plan.proposals]
     lines = [*table(plan.rows()), *([""] if tried else []), *tried]
     lines += ["", plan.line()] if plan.fits else []

@@ -6,7 +6,7 @@ encoded and another drawn. A counter stands behind every operation and knows whi
 """
 
 from studio.planning.plan import Plan, Proposal, Stage
-from studio.planning.planner import make_plan
+from studio.planning.planner import make_plan, planned_base
 from studio.planning.told import plan_line
 
-__all__ = ["Plan", "Proposal", "Stage", "make_plan", "plan_line"]
+__all__ = ["Plan", "Proposal", "Stage", "make_plan", "plan_line", "planned_base"]

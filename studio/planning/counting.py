@@ -48,18 +48,19 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     Args:
         device_type: ``cpu`` or ``cuda``; storages elsewhere do not count.
+        by_onednn: whether convolutions are oneDNN's, as on every processor.
 
     Attributes:
         live_bytes: alive now; storages that were there before the counter are not known to it.
         peak_bytes: the most so far, since the last `phase` began.
     """
 
-    def __init__(self, device_type: str) -> None:
+    def __init__(self, device_type: str, *, by_onednn: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.live_bytes = 0
         self.peak_bytes = 0
         self.work = Work()
-        self._device_type = device_type
+        self._device_type, self._by_onednn = device_type, by_onednn
         self._alive: dict[int, tuple[int, Any]] = {}
 
     @contextmanager
@@ -130,7 +131,7 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif computes:
             moved = sum(_size(t) for t in tree_iter((args, out)) if isinstance(t, Tensor))
         if packet in _CONVOLUTIONS:
-            if self._device_type == "cpu":
+            if self._by_onednn:
                 self.peak_bytes = max(
                     self.peak_bytes, self.live_bytes + _reordered_bytes(args, out)
                 )

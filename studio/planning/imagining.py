@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from studio.bases.base_model import BaseModel
 from studio.bases.library_words import no_warnings_of_diffusers
 from studio.bases.number_format import NumberFormat
+from studio.bases.placement import is_gpu
 from studio.planning.counting import Counter
 
 
@@ -23,8 +24,12 @@ def imagined(device: torch.device) -> Iterator[Counter]:
     """Everything that torch makes within has shape, type and device and no memory; it is counted.
 
     Unlike on the meta device, autocast and the choice of an attention kernel are those of the device.
+
+    Args:
+        device: what is imagined; its tensors stand on `stand_in`.
     """
-    fake, counter = FakeTensorMode(allow_non_fake_inputs=True), Counter(device.type)
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    counter = Counter(stand_in(device).type, by_onednn=not is_gpu(device))
     with ExitStack() as stack:
         # bitsandbytes keeps the tables of its codes for the whole process; those made here hold no numbers.
         stack.enter_context(patch.dict(bnb.name2qmap))
@@ -32,6 +37,14 @@ def imagined(device: torch.device) -> Iterator[Counter]:
         stack.enter_context(patch.object(nn.Module, "_apply", _apply_plainly))
         stack.enter_context(fake)
         yield stack.enter_context(counter)
+
+
+def stand_in(device: torch.device) -> torch.device:
+    """Where imagined tensors of a device are: there, or on the processor where torch has no such device.
+
+    Shapes and types are the same, and so is what torch's fused attention keeps.
+    """
+    return device if not is_gpu(device) or torch.cuda.is_available() else torch.device("cpu")
 
 
 def put_on(base: BaseModel, device: torch.device, numbers: NumberFormat) -> None:

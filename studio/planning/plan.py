@@ -55,7 +55,7 @@ class Plan:
         available_bytes: what it may take in all.
         device: ``cpu`` or ``cuda``.
         steps: optimizer steps; None where not known.
-        step_seconds: of one optimizer step.
+        step_seconds: of one optimizer step; None where the machine is not this one.
         proposals: where it does not fit, changes that were tried, the smallest that fits last.
     """
 
@@ -65,7 +65,7 @@ class Plan:
     available_bytes: int
     device: str
     steps: int | None
-    step_seconds: float
+    step_seconds: float | None
     proposals: tuple[Proposal, ...] = ()
 
     @property
@@ -96,7 +96,7 @@ class Plan:
         """The plan in one line."""
         peak, available = gib(self.peak_bytes), gib(self.available_bytes)
         if self.fits:
-            return f"peak {peak} of {available} in {self.largest.name}; {self._duration()}"
+            return f"peak {peak} of {available} in {self.largest.name}{self._duration()}"
         told = f"will not fit: peak {peak} of {available} in {self.largest.name}"
         change = self.smallest_change
         if change is not None:
@@ -130,9 +130,11 @@ class Plan:
         }
 
     def _duration(self) -> str:
+        if self.step_seconds is None:
+            return ""
         if self.seconds is None:
-            return f"about {self.step_seconds:.2g} seconds a step"
-        return f"about {_long(self.seconds)}"
+            return f"; about {self.step_seconds:.2g} seconds a step"
+        return f"; about {_long(self.seconds)}"
 
 
 def gib(count: float) -> str:

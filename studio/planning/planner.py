@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import inf
 
 import torch
 
 from studio.bases.base_model import BaseModel
 from studio.bases.diffusers_folder import DiffusersFolder
 from studio.bases.families import DRAWN_FROM_TEXT
-from studio.bases.identity import BaseIdentity, identify_base
+from studio.bases.identity import BaseIdentity, identify_base, identify_published
 from studio.bases.number_format import NumberFormat
-from studio.bases.placement import weight_bytes, working_device
+from studio.bases.placement import is_gpu, weight_bytes, working_device
 from studio.bases.skeleton import skeleton_base
 from studio.curation.manifest import CuratedSet
-from studio.errors import UserError
+from studio.errors import BaseModelError, UserError
 from studio.machine import idle_cores
 from studio.planning.changes import candidates, changed
 from studio.planning.imagining import named_modules
-from studio.planning.plan import Plan, Proposal, Stage
+from studio.planning.plan import Plan, Proposal
 from studio.planning.probe import measured_pace
 from studio.planning.process import (
     ALLOCATOR_SHARE,
@@ -28,13 +29,13 @@ from studio.planning.process import (
     process_bytes,
 )
 from studio.planning.rehearsal import Rehearsed, rehearse
+from studio.planning.stages import Setting, stages_of
 from studio.planning.work import Pace
-from studio.planning.workload import Workload, workload
+from studio.planning.workload import workload
 from studio.recipe import Recipe
 from studio.training.base_format import clean_format, training_format
 
 _FORMATS = {"fp16": torch.float16, "bf16": torch.bfloat16}
-_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
 
 
 def make_plan(
@@ -42,26 +43,42 @@ def make_plan(
     identity: BaseIdentity | None = None,
     curated: CuratedSet | None = None,
     *,
-    available: int | None = None,
+    gpu_bytes: int | None = None,
 ) -> Plan:
-    """What the recipe will take on this machine, and where that is too much, what to change.
+    """What the recipe will take, and where that is too much, what to change.
 
     No weight is read and nothing is written but the machine's pace, into the user's cache.
 
     Args:
         identity: of the recipe's base model, where it is known already.
         curated: the judged pictures; without them their files' headers must do.
-        available: bytes that the run may take; None: what the machine has free.
+        gpu_bytes: memory of a GPU elsewhere that the run is meant for, of which no pace is known; None:
+            this machine, with what it has free.
 
     Raises:
         UserError: the base model is not here, the trainer does not go with it, or it is of a family whose
             runs are not predicted.
     """
-    planner = _Planner(recipe, identity or _identity(recipe), curated, available)
+    planner = _Planner(recipe, identity or planned_base(recipe), curated, gpu_bytes)
     plan = planner.plan(recipe)
     if plan.fits:
         return plan
     return replace(plan, proposals=tuple(planner.proposals(recipe, plan)))
+
+
+def planned_base(recipe: Recipe) -> BaseIdentity:
+    """The recipe's base model; of a well-known hub id that is not here, the published configuration.
+
+    Raises:
+        BaseModelError: it is not here, or will not do.
+    """
+    try:
+        return identify_base(recipe.base_model, vae=recipe.base.vae)
+    except BaseModelError:
+        published = identify_published(recipe.base_model)
+        if published is None:
+            raise
+        return published
 
 
 class _Planner:
@@ -72,7 +89,7 @@ class _Planner:
         recipe: Recipe,
         identity: BaseIdentity,
         curated: CuratedSet | None,
-        available: int | None,
+        gpu_bytes: int | None,
     ) -> None:
         if identity.family not in DRAWN_FROM_TEXT:
             raise UserError(
@@ -80,9 +97,10 @@ class _Planner:
                 f"predicted; there are: {', '.join(DRAWN_FROM_TEXT)}"
             )
         self._identity, self._curated = identity, curated
-        self._device = working_device()
+        self._is_here = gpu_bytes is None
+        self._device = working_device() if gpu_bytes is None else torch.device("cuda")
         self._process_bytes = process_bytes(self._device)
-        self._available = available_bytes(self._device) if available is None else available
+        self._available = available_bytes(self._device) if gpu_bytes is None else gpu_bytes
         self._threads = recipe.precision.num_threads or idle_cores()
         self._skeleton = skeleton_base(identity, recipe.base)
 
@@ -90,21 +108,38 @@ class _Planner:
         """The plan, without proposals."""
         todo = workload(recipe, self._identity.resolution_px, self._curated)
         found = rehearse(recipe, self._skeleton, todo.bucket, self._device, todo.together)
-        pace = self._pace(_training_dtype(recipe, self._device))
-        clean = self._pace(clean_format(recipe.precision, self._device).dtype)
-        stages = _stages(recipe, found, todo, (pace, clean), self._loading(recipe, found))
+        loading, loading_anew = self._loading(recipe, found)
+        setting = Setting(
+            pace=self._pace(_training_dtype(recipe, self._device)),
+            clean_pace=self._pace(clean_format(recipe.precision, self._device).dtype),
+            loading_bytes=loading,
+            clean_loading_bytes=loading_anew,
+            gpu_bytes=self._gpu_bytes,
+        )
         share = 1 + ALLOCATOR_SHARE[self._device.type]
         return Plan(
-            stages=tuple(replace(s, bytes=int(s.bytes * share)) for s in stages),
+            stages=tuple(
+                replace(s, bytes=int(s.bytes * share), seconds=s.seconds if self._is_here else None)
+                for s in stages_of(recipe, found, todo, setting)
+            ),
             process_bytes=self._process_bytes,
             runtime_bytes=RUNTIME_BYTES[self._device.type],
             available_bytes=self._available,
             device=self._device.type,
             steps=todo.steps,
-            step_seconds=pace.seconds(found.step_work),
+            step_seconds=setting.pace.seconds(found.step_work) if self._is_here else None,
         )
 
+    @property
+    def _gpu_bytes(self) -> int | None:
+        if not is_gpu(self._device):
+            return None
+        share = 1 + ALLOCATOR_SHARE[self._device.type]
+        return int((self._available - self._process_bytes) / share)
+
     def _pace(self, dtype: torch.dtype) -> Pace:
+        if not self._is_here:
+            return Pace(inf, inf, inf, inf)
         return measured_pace(self._device, dtype, self._threads)
 
     def _loading(self, recipe: Recipe, found: Rehearsed) -> tuple[int, int]:
@@ -154,65 +189,9 @@ class _Planner:
         return Proposal(tuple(changes), plan.peak_bytes, plan.fits)
 
 
-def _stages(
-    recipe: Recipe,
-    found: Rehearsed,
-    todo: Workload,
-    paces: tuple[Pace, Pace],
-    loading: tuple[int, int],
-) -> list[Stage]:
-    """The stages of a run in order.
-
-    Args:
-        paces: in training's number format, and in that of a clean base and of every VAE.
-        loading: bytes while the base model loads, to train on and clean.
-    """
-    drawing, sampling = found.drawing, found.sampling
-    pace, clean_pace = paces
-    picture_seconds = clean_pace.seconds(drawing.work) / drawing.pictures
-    step_seconds = pace.seconds(found.step_work)
-    adapter_file = found.adapter_bytes * _BYTES[recipe.export.dtype] // 4
-    encoding = (
-        None if todo.encoded is None else todo.encoded * clean_pace.seconds(found.encoding_work)
-    )
-    stages = [
-        Stage("loading the base model", loading[0], 0.0),
-        Stage("encoding pictures", max(found.encoding_bytes, found.reading_bytes), encoding),
-        Stage(
-            "training step",
-            found.step_bytes,
-            None if todo.steps is None else todo.steps * step_seconds,
-            in_training=True,
-        ),
-        Stage(
-            "writing a checkpoint",
-            found.resting_bytes + found.trained_bytes,
-            0.0,
-            in_training=True,
-        ),
-    ]
-    if sampling is not None:
-        during = found.resting_bytes + found.adapter_bytes + sampling.bytes
-        stages.append(
-            Stage("drawing samples", during, todo.samples * picture_seconds, in_training=True)
-        )
-    # Then the base is loaded anew; the adapter is written, and read back as bytes and as tensors.
-    kept = found.clean_bytes + found.adapter_bytes
-    stages += [
-        Stage("loading the base anew", loading[1] + found.adapter_bytes, 0.0),
-        Stage("exporting", kept + 2 * adapter_file, 0.0),
-        Stage("drawing previews", kept + drawing.bytes, todo.previews * picture_seconds),
-    ]
-    return stages
-
-
 def _training_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
     mixed = _FORMATS.get(recipe.precision.mixed_precision)
     return mixed or training_format(recipe.precision, device).dtype
-
-
-def _identity(recipe: Recipe) -> BaseIdentity:
-    return identify_base(recipe.base_model, vae=recipe.base.vae)
 
 
 def _loading_bytes(

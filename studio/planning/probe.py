@@ -88,7 +88,7 @@ def _calls_per_second(fast: Pace, device: torch.device) -> float:
         with torch.enable_grad():
             unet(latents, timestep, text).sample.sum().backward()
 
-    with Counter(device.type) as counter:
+    with Counter(device.type, by_onednn=device.type == "cpu") as counter:
         step()
     taken = _seconds(step, device)
     beyond = max(taken - fast.seconds(counter.work), taken / 10)

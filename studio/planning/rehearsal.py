@@ -21,7 +21,8 @@ from studio.examples.buckets import VAE_FACTOR, Bucket
 from studio.examples.caption_pipeline import CaptionPipeline
 from studio.examples.captions import encode_captions
 from studio.planning.counting import Counter, Phase
-from studio.planning.imagining import imagined, named_modules, put_on
+from studio.planning.drawing import Drawing
+from studio.planning.imagining import imagined, named_modules, put_on, stand_in
 from studio.planning.optimizer_state import state_bytes, step_bytes
 from studio.planning.work import Work
 from studio.preview.sampler import batch_size
@@ -38,23 +39,15 @@ _UPDATE_PASSES = 12  # readings and writings of fp32 numbers for a weight that A
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """A batch of pictures. ``bytes``: beside what was alive before; ``work``: of all its steps."""
-
-    pictures: int
-    bytes: int
-    work: Work
-
-
-@dataclass(frozen=True)
 class Rehearsed:
     """What each stage came to; bytes on the training device, all that is alive included.
 
     Attributes:
-        clean_bytes: the weights of the clean base that is loaded after training.
+        clean_part_bytes: the weights of the clean base that is loaded after training, by its part.
         adapter_bytes: the finished adapter's tensors, fp32.
         trained_bytes: the weights that train.
         resting_bytes: between two steps, optimizer and average included.
+        shelved_bytes: weights that wait in main memory while a GPU trains.
         encoding_bytes, encoding_work: a picture through the VAE.
         reading_bytes: a caption through the text encoders; 0 where they are read in every step.
         step_bytes, step_work: one optimizer step, all its batches.
@@ -63,10 +56,11 @@ class Rehearsed:
         part_bytes: the weights that are trained on, by the base's part, in the order of loading.
     """
 
-    clean_bytes: int
+    clean_part_bytes: dict[str, int]
     adapter_bytes: int
     trained_bytes: int
     resting_bytes: int
+    shelved_bytes: int
     encoding_bytes: int
     encoding_work: Work
     reading_bytes: int
@@ -85,6 +79,7 @@ def rehearse(
     Args:
         skeleton: of the recipe's base model, on the meta device; it is left as it is.
         bucket: of every picture.
+        device: where the run computes; it need not be here.
         together: pictures to draw that are asked for at one time; a batch has no more.
 
     Raises:
@@ -95,9 +90,9 @@ def rehearse(
     base = deepcopy(skeleton)
     clean = base if anew == training else deepcopy(skeleton)
     with imagined(device) as counter:
-        put_on(base, device, training)
+        put_on(base, stand_in(device), training)
         part_bytes = {n: weight_bytes([m]) for n, m in named_modules(base).items()}
-        run = _Run(recipe, base, bucket, counter)
+        run = _Run(recipe, base, bucket, counter, device)
         encoding, reading = run.encode_picture(), run.read_caption()
         groups = run.trainer.attach()
         trained = [p for group in groups for p in group.parameters.values()]
@@ -109,20 +104,22 @@ def rehearse(
         adapter = run.trainer.adapter()
         sampling = run.draw(adapter, base, together) if recipe.sampling.every_steps else None
         if clean is not base:
-            put_on(clean, device, anew)
+            put_on(clean, stand_in(device), anew)
         with run.trainer.detached():
-            clean_bytes = weight_bytes(clean.modules)
+            clean_part_bytes = {n: weight_bytes([m]) for n, m in named_modules(clean).items()}
         drawing = run.draw(adapter, clean, together)
     times = recipe.optimizer.gradient_accumulation_steps
+    away = part_bytes["unet"] if is_gpu(device) else 0  # while pictures and captions are encoded
     moved = sum(4 * p.numel() for p in trained) * _UPDATE_PASSES
     return Rehearsed(
-        clean_bytes=clean_bytes,
+        clean_part_bytes=clean_part_bytes,
         adapter_bytes=sum(_size(t) for t in adapter.tensors.values()),
         trained_bytes=sum(_size(p) for p in trained),
         resting_bytes=resting - shelved,
-        encoding_bytes=encoding.peak_bytes,
+        shelved_bytes=shelved,
+        encoding_bytes=encoding.peak_bytes - away,
         encoding_work=encoding.work,
-        reading_bytes=reading.peak_bytes if reading else 0,
+        reading_bytes=reading.peak_bytes - away if reading else 0,
         step_bytes=remembered - shelved + max(step.peak_bytes, step.after_bytes + update),
         step_work=step.work * times + Work(moved_bytes=moved),
         drawing=drawing,
@@ -134,8 +131,15 @@ def rehearse(
 class _Run:
     """The parts of a run as a session has them, on a base model without memory."""
 
-    def __init__(self, recipe: Recipe, base: BaseModel, bucket: Bucket, counter: Counter) -> None:
-        self.recipe, self.base, self.counter = recipe, base, counter
+    def __init__(
+        self,
+        recipe: Recipe,
+        base: BaseModel,
+        bucket: Bucket,
+        counter: Counter,
+        device: torch.device,
+    ) -> None:
+        self.recipe, self.base, self.counter, self.device = recipe, base, counter, device
         self.height, self.width = bucket.height_px, bucket.width_px
         self.trainer = _trainer(recipe, base)
 
@@ -177,7 +181,7 @@ class _Run:
 
     def shelved_bytes(self, part_bytes: dict[str, int]) -> int:
         """What waits in main memory while a GPU trains."""
-        if not is_gpu(self.base.device):
+        if not is_gpu(self.device):
             return 0
         idle = {"vae", *(self.base.named_text_encoders if self._text_is_encoded else ())}
         return sum(size for part, size in part_bytes.items() if part in idle)
@@ -185,17 +189,24 @@ class _Run:
     def draw(self, adapter: Adapter, base: BaseModel, together: int) -> Drawing:
         """A batch of pictures with the adapter on a base: one step of the sampler, and the VAE."""
         sampling = self.recipe.sampling
-        count, before = min(batch_size(base), together), self.counter.live_bytes
+        count, before = min(batch_size(base, self.device), together), self.counter.live_bytes
+        decoded = 1 if is_gpu(self.device) else count  # at once
         put_on_base = self.trainer.apply(adapter, base, sampling.strength)
-        with torch.no_grad(), self.trainer.detached(), self.counter.phase() as whole, put_on_base:
+        with torch.no_grad(), self.trainer.detached(), self.counter.phase(), put_on_base:
+            put_on = max(self.counter.peak_bytes, self.counter.live_bytes) - before
             with self.counter.phase() as step:
                 latents = self._denoise(base, count * (2 if sampling.guidance_scale > 1 else 1))
             with self.counter.phase() as decoding:
                 vae: Any = base.vae
-                vae.decode(latents[:count].to(vae.dtype))
-        peak = max(whole.peak_bytes, step.peak_bytes, decoding.peak_bytes)
-        work = step.work * sampling.num_inference_steps + decoding.work
-        return Drawing(count, peak - before, work)
+                vae.decode(latents[:decoded].to(vae.dtype))
+        return Drawing(
+            pictures=count,
+            side_px=base.resolution_px,
+            adapter_bytes=put_on,
+            denoising_bytes=step.peak_bytes - step.before_bytes,
+            decoding_bytes=decoding.peak_bytes - decoding.before_bytes,
+            work=step.work * sampling.num_inference_steps + decoding.work * (count // decoded),
+        )
 
     def _denoise(self, base: BaseModel, count: int) -> Tensor:
         side = base.resolution_px // VAE_FACTOR

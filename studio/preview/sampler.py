@@ -80,13 +80,15 @@ def sample(
     """
     models, stages = models_of(base), Stages(base, settings, literal=literal)
     jobs = list(product(prompts, seeds))
+    # Parts visit a GPU that has no room for them all; then it has none for many pictures either.
+    size = batch_size(base, base.device) if base.offload_to is None else 1
     pictures: list[Image.Image] = []
     with (
         evaluating(*(module for model in models for module in model.modules)),
         visiting(stages.pipes, models, settings.offload),
         sparing(models[-1], models[0].resolution_px),
     ):
-        for batch in _batches(jobs, batch_size(base), lambda job: stages.num_chunks(job[0])):
+        for batch in _batches(jobs, size, lambda job: stages.num_chunks(job[0])):
             texts, seeds_of_batch = zip(*batch, strict=True)
             pictures += stages.draw(texts, seeds_of_batch)
             if progress is not None:
@@ -94,9 +96,8 @@ def sample(
     return pictures
 
 
-def batch_size(base: BaseModel) -> int:
-    """Pictures drawn at once: bounded by their pixels, for those are the memory."""
-    device = base.offload_to or base.device
+def batch_size(base: BaseModel, device: torch.device) -> int:
+    """Pictures drawn at once on a device: bounded by their pixels, for those are the memory."""
     budget_px = CPU_BATCH_PX if device.type == "cpu" else GPU_BATCH_PX
     return max(1, budget_px // base.resolution_px**2)
 

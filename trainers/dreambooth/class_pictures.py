@@ -41,7 +41,7 @@ def draw_class_pictures(
         folder: holds the class pictures of any number of bases and prompts.
     """
     own = folder / _key(base, prompt, sampling)
-    size = batch_size(base)
+    size = batch_size(base, base.device)
     for start in range(0, count, size):
         paths = [own / _file_name(number) for number in range(start, start + size)]
         if not all(path.is_file() for path in paths):

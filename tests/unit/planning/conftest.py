@@ -11,7 +11,8 @@ from diffusers import UNet2DConditionModel
 
 from studio.bases.base_model import BaseModel
 from studio.planning import planner
-from studio.planning.rehearsal import Drawing, Rehearsed
+from studio.planning.drawing import Drawing
+from studio.planning.rehearsal import Rehearsed
 from studio.planning.work import Pace, Work
 from studio.recipe import Recipe
 from studio.recipe.loading import recipe_from_dict
@@ -25,9 +26,21 @@ def rehearsed(recipe: Recipe, *_: object) -> Rehearsed:
     per_picture = 16 if recipe.precision.gradient_checkpointing else 64
     step = recipe.optimizer.train_batch_size * per_picture * MIB
     some = Work(matmul_flops=1e9)
-    drawing = Drawing(1, 0, some)
+    parts = {"unet": 0, "vae": 0, "text_encoder": 0}
     return Rehearsed(
-        0, 0, 0, 0, 0, some, 0, step, some, drawing, None, {"unet": 0, "vae": 0, "text_encoder": 0}
+        clean_part_bytes=parts,
+        adapter_bytes=0,
+        trained_bytes=0,
+        resting_bytes=0,
+        shelved_bytes=0,
+        encoding_bytes=0,
+        encoding_work=some,
+        reading_bytes=0,
+        step_bytes=step,
+        step_work=some,
+        drawing=Drawing(1, 64, 0, 0, 0, some),
+        sampling=None,
+        part_bytes=parts,
     )
 
 

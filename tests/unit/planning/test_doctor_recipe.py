@@ -29,7 +29,7 @@ def test_what_will_not_fit_is_told_in_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = Plan((Stage("training step", 2 << 30, 1.0),), 0, 0, 1 << 30, "cpu", 1, 1.0)
-    monkeypatch.setattr(planning, "make_plan", lambda _: full)
+    monkeypatch.setattr(planning, "make_plan", lambda *_, **__: full)
     assert exit_code(["doctor", "--recipe", RECIPE]) == 2
     printed = capsys.readouterr()
     assert "training step" in printed.out

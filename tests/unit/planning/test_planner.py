@@ -13,10 +13,13 @@ from studio.bases.skeleton import skeleton_base
 from studio.curation.manifest import CuratedSet
 from studio.errors import UserError
 from studio.examples.buckets import Bucket
-from studio.planning import Plan, Proposal, Stage, make_plan, plan_line
+from studio.planning import Plan, Proposal, Stage, make_plan, plan_line, planned_base, planner
 from studio.planning.workload import workload
+from studio.recipe import load_recipe
 
 from .conftest import MIB, RecipeOf
+
+RECIPES = Path(__file__).resolve().parents[3] / "recipes"
 
 
 def test_a_skeleton_has_the_names_and_shapes_of_the_loaded_base() -> None:
@@ -30,25 +33,31 @@ def test_a_skeleton_has_the_names_and_shapes_of_the_loaded_base() -> None:
 
 
 @pytest.mark.usefixtures("no_rehearsal")
-def test_the_smallest_change_that_fits_is_proposed(recipe_of: RecipeOf) -> None:
+def test_the_smallest_change_that_fits_is_proposed(
+    recipe_of: RecipeOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan_within(available: int) -> Plan:
+        monkeypatch.setattr(planner, "available_bytes", lambda _: available)
+        return make_plan(recipe)
+
     recipe = recipe_of("optimizer.train_batch_size=4", "dataset.source=hf:owner/name")
-    fits = make_plan(recipe, available=300 * MIB)
+    fits = plan_within(300 * MIB)
     assert fits.fits
     assert not fits.proposals
     assert fits.seconds is None  # of pictures that nobody has counted
     assert fits.step_seconds == pytest.approx(1)
 
-    one_change = make_plan(recipe, available=100 * MIB).smallest_change
+    one_change = plan_within(100 * MIB).smallest_change
     assert one_change is not None
     assert one_change.changes == ("precision.gradient_checkpointing=true",)
-    both = make_plan(recipe, available=20 * MIB)
+    both = plan_within(20 * MIB)
     assert both.smallest_change is not None
     assert both.smallest_change.changes == (
         "precision.gradient_checkpointing=true",
         "optimizer.train_batch_size=1",
         "optimizer.gradient_accumulation_steps=4",
     )
-    hopeless = make_plan(recipe, available=1)
+    hopeless = plan_within(1)
     assert hopeless.smallest_change is None
     assert "no change is enough" in hopeless.line()
 
@@ -98,3 +107,15 @@ def test_no_run_fails_by_its_plan(recipe_of: RecipeOf, monkeypatch: pytest.Monke
     curated = cast("CuratedSet", None)
     line = plan_line(recipe_of(), identify_base("pocket"), curated)
     assert line == "memory and time are not predicted: a trainer of others"
+
+
+def test_the_tightest_recipe_fits_the_gpu_it_is_named_for() -> None:
+    recipe = load_recipe(RECIPES / "sdxl_lora_subject_6gb.yaml")
+    base = planned_base(recipe)
+    assert base.form == "published"  # without weights, a GPU or a network
+    plan = make_plan(recipe, base, gpu_bytes=6 << 30)
+    assert plan.fits, plan.line()
+    assert plan.step_seconds is None  # nothing is known of a GPU that is not here
+    stages = {stage.name: stage.bytes for stage in plan.stages}
+    linear_layers_in_4_bits = 1 << 30  # at least: SDXL's U-Net has 2.2 billion weights in them
+    assert linear_layers_in_4_bits < stages["training step"] < stages["drawing previews"]
