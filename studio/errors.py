@@ -10,7 +10,8 @@
     │   ├── EmbedderError       a vision model's folder: the same
     │   ├── BaseModelError      the base model: unknown, broken, wrong family
     │   ├── AdapterError        an adapter file: unreadable, not ours, wrong base
-    │   └── RunError            a run folder: missing, taken, nothing to resume
+    │   ├── RunError            a run folder: missing, taken, nothing to resume
+    │   └── QueueError          the queue: unreadable, or a job in another state
     ├── VerificationError       exit 1: an exported file does not read back as what was trained
     └── Interrupted             exit 130: Ctrl-C, after everything worth keeping was written
 
@@ -68,6 +69,10 @@ class AdapterError(UserError):
 
 class RunError(UserError):
     """A run folder that is missing, taken or not what was asked for."""
+
+
+class QueueError(UserError):
+    """A queue that cannot be read, or a job that is not what was asked for."""
 
 
 class VerificationError(StudioError):

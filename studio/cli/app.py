@@ -14,6 +14,7 @@ from studio.cli import (
     evaluate,
     export,
     preview,
+    queue,
     recipe,
     runs,
     train,
@@ -60,4 +61,5 @@ app.add_typer(adapter.app)
 app.add_typer(recipe.app)
 app.add_typer(trainers.app)
 app.add_typer(runs.app)
+app.add_typer(queue.app)
 app.command()(doctor.doctor)

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "diffusers", "transformers", "accelerate", "peft", "bitsandbytes"}
-LIGHT_ROOMS = ("captioning", "cli", "curation", "embedding", "recipe")
+LIGHT_ROOMS = ("captioning", "cli", "curation", "embedding", "queue", "recipe")
 LEAVES = ("studio.cli", "studio.dashboard")
 
 

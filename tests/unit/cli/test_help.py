@@ -30,6 +30,13 @@ COMMANDS = [
     "trainers show",
     "runs list",
     "runs show",
+    "queue add",
+    "queue list",
+    "queue start",
+    "queue cancel",
+    "queue stop",
+    "queue move",
+    "queue resume",
     "doctor",
 ]
 

@@ -1,0 +1,31 @@
+"""What is looked at before a recipe is queued. No torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from studio.adapters.formats import family_problems
+from studio.bases.identity import identify_base
+from studio.curation.scan import scan
+from studio.curation.sources.kinds import recognised
+from studio.errors import RecipeError
+from studio.recipe import Recipe
+from studio.registry import plugin
+
+
+def require_runnable(recipe: Recipe) -> None:
+    """Find now what would end the run before it began, as far as that takes no more than a look.
+
+    Raises:
+        UserError: the base model or the pictures are not there or not of a kind that will do, or a
+            format does not fit them.
+    """
+    identity = identify_base(recipe.base_model, vae=recipe.base.vae)
+    dataset = recipe.dataset
+    num_frames = dataset.clip.num_frames or identity.num_frames
+    clip = dataset.clip.model_copy(update={"num_frames": num_frames})
+    if recognised(dataset.source, dataset.caption_column, clip) is None:
+        scan(Path(dataset.source).expanduser())
+    kinds = recipe.trainer.adapter_kinds or plugin(recipe.trainer.kind).produces
+    if problems := tuple(family_problems(kinds, recipe.export.formats, identity.family)):
+        raise RecipeError(problems)
