@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from studio.bases.file_parts import empty_part, filled, part_of_file, refuse_mis
 from studio.bases.library_words import no_warnings_of_diffusers
 from studio.bases.single_file import VAE, SingleFile
 from studio.bases.vae_override import VaeOverride, plain_names
+
+CACHE_LINE_BYTES = 64  # torch's own tensors begin at one
 
 
 def load_modules(
@@ -58,8 +61,18 @@ def load_modules(
                     family=family,
                     dtype=dtype,
                 )
+            _take_in(modules[part])
             finish(part, modules[part])
     return modules
+
+
+def _take_in(module: Any) -> None:
+    """Copy what still lies in a mapped file: it may change there, and it lies anywhere in it, where on
+    some processors kernels round otherwise than on weights that begin at a line of the cache.
+    """
+    for tensor in chain(module.parameters(), module.buffers()):
+        if tensor.data_ptr() % CACHE_LINE_BYTES:
+            tensor.data = tensor.data.clone()
 
 
 def _class(kind: str) -> Any:

@@ -60,7 +60,13 @@ def test_words_and_weights_train_together(tiny_base: BaseModel) -> None:
     parameters = [p for group in groups.values() for p in group.parameters.values()]
     optimizer = torch.optim.AdamW(parameters, lr=1e-2)
     batch = Batch(
-        STREAMS.normal((1, 4, 8, 8), "latents", 0), None, ["<m>"], [0], [0], torch.ones(1)
+        # Several tokens in the middle of the U-Net, for attention to one has no gradient.
+        STREAMS.normal((1, 4, 16, 16), "latents", 0),
+        None,
+        ["<m>"],
+        [0],
+        [0],
+        torch.ones(1),
     )
     start = trainer.adapter()
     for _ in range(2):
