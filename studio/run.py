@@ -15,7 +15,7 @@ from studio.curation.manifest import CuratedSet
 from studio.embedding.recognition import embedder_for
 from studio.errors import Interrupted, RecipeError, RunError
 from studio.examples.caption_reader import caption_reader
-from studio.examples.clips import for_base
+from studio.examples.frame_count import for_base
 from studio.examples.masks import require_masks
 from studio.machine import idle_cores
 from studio.preview.partner import identify_partner

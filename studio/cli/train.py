@@ -72,11 +72,13 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Go on with a run that was interrupted, from its newest checkpoint."""
-    from studio.cli.terminal import TerminalReporter
-    from studio.run import resume as go_on
     from studio.run_folder import RunFolder
 
-    folder = go_on(RunFolder.open(run, runs), reporter=TerminalReporter())
+    opened = RunFolder.open(run, runs)
+    from studio.cli.terminal import TerminalReporter
+    from studio.run import resume as go_on
+
+    folder = go_on(opened, reporter=TerminalReporter())
     _show(folder, as_json=as_json)
 
 
@@ -123,6 +125,9 @@ def _demo_recipe() -> Path:
 
 
 def _train(recipe: Recipe, runs: Path, *, as_json: bool) -> None:
+    from studio.checking import require_runnable
+
+    require_runnable(recipe)  # a mistake is told at once: what a run imports takes seconds
     from studio.cli.terminal import TerminalReporter
     from studio.run import run
 

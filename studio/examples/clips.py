@@ -12,11 +12,9 @@ from torch import Tensor
 from studio.bases.architectures import architecture_of
 from studio.bases.base_model import BaseModel
 from studio.bases.conditioning import Conditioning
-from studio.bases.identity import BaseIdentity
 from studio.curation.clip_settings import ClipSettings
 from studio.curation.clips import frames_of
-from studio.curation.settings import DatasetSettings
-from studio.errors import DatasetError, RecipeError
+from studio.errors import DatasetError
 from studio.examples.buckets import Bucket
 from studio.examples.example import Example
 from studio.examples.framing import Framing
@@ -29,29 +27,6 @@ NOISE_AUG_STRENGTH = 0.02
 """Standard deviation of the noise on the first picture; what diffusers' pipeline adds when drawing."""
 
 _VERSION = 1
-
-
-def for_base(settings: DatasetSettings, identity: BaseIdentity) -> DatasetSettings:
-    """The settings with the number of frames that the base makes, where it makes clips.
-
-    Raises:
-        RecipeError: they say how clips are read, but the base learns from pictures; or the reverse.
-    """
-    if identity.num_frames is None:
-        if settings.clip != ClipSettings():
-            raise RecipeError(
-                [
-                    f"dataset.clip: {identity.name} learns from pictures and reads no clips; leave it "
-                    "out, or give a base_model of Stable Video Diffusion"
-                ]
-            )
-        return settings
-    if settings.mask != "none":
-        raise RecipeError([f"dataset.mask: {settings.mask}, but clips have no masks; leave it out"])
-    if settings.clip.num_frames is not None:
-        return settings
-    clip = settings.clip.model_copy(update={"num_frames": identity.num_frames})
-    return settings.model_copy(update={"clip": clip})
 
 
 def added_time_ids(clip: ClipSettings) -> Tensor:

@@ -11,7 +11,7 @@ from studio.recipe import Recipe
 def plan_line(recipe: Recipe, identity: BaseIdentity, curated: CuratedSet) -> str:
     """What the run will take, in one line; or why that is not known, for no run is to fail by its plan."""
     try:
-        return make_plan(recipe, identity, curated).line()
+        return f"planned: {make_plan(recipe, identity, curated).line()}"
     except Exception as error:  # trainers of others are rehearsed too
         reason = " ".join(str(error).split()) or type(error).__name__
         return f"memory and time are not predicted: {reason}"

@@ -36,7 +36,7 @@ class Queue:
         Raises:
             UserError: base model, pictures or formats will not do, as far as a look can tell.
         """
-        from studio.queue.checking import require_runnable  # decoders, which the worker needs not
+        from studio.checking import require_runnable  # decoders, which the worker needs not
 
         require_runnable(recipe)
         return self.store.add("train", recipe.name, _as_text(recipe), folder=Path.cwd())

@@ -86,7 +86,8 @@ TORCH_FREE = [
     for name in modules()
     if name.startswith(tuple(f"studio.{room}" for room in LIGHT_ROOMS))
     or name.endswith("settings")
-    or name in ("studio.registry", "studio.run_folder", "studio.errors", "studio.atomic")
+    or name
+    in ("studio.checking", "studio.registry", "studio.run_folder", "studio.errors", "studio.atomic")
     or (name.startswith("trainers") and name.count(".") <= 1)
 ]
 

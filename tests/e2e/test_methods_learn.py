@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from studio.recipe import load_recipe
+from studio.run import run
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # four runs in one fixture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,19 +36,14 @@ SHORTER = [
 
 
 @pytest.fixture(scope="module")
-def reports(studio, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What each run says of its exported file, by the name of the run."""
     runs = tmp_path_factory.mktemp("runs")
 
     def train(name: str) -> dict[str, Any]:
         recipe, changes = RUNS[name]
-        settings = [part for change in (*SHORTER, *changes) for part in ("--set", change)]
-        folder = runs / name.replace(" ", "-")
-        done = studio(
-            "train", ROOT / "recipes" / recipe, "--runs", runs, "--name", folder.name, *settings
-        )
-        assert done.returncode == 0, done.stderr
-        content: dict[str, Any] = json.loads((folder / "report.json").read_text("utf-8"))
+        folder = run(load_recipe(ROOT / "recipes" / recipe, [*SHORTER, *changes]), runs=runs / name)
+        content: dict[str, Any] = json.loads(folder.report_path.read_text("utf-8"))
         return content
 
     return {name: train(name) for name in RUNS}

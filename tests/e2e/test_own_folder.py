@@ -26,6 +26,7 @@ def test_a_folder_and_a_trigger_are_enough(studio, tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
+    assert "planned: peak " in done.stderr.partition("preparing pictures")[0]
     (run,) = [p for p in (tmp_path / "runs").iterdir() if not p.name.startswith(".")]
     recipe = load_recipe(run / "recipe.yaml")
     assert recipe.dataset.trigger == "my style"

@@ -113,6 +113,21 @@ def test_a_single_file_draws_the_same(
         assert identify_base(str(file)).remarks == ()
 
 
+def test_weights_do_not_lie_in_the_file(beside: Path, tensors: dict[str, Tensor]) -> None:
+    """There they begin anywhere, and some processors round otherwise; a picture shows it only on those."""
+    file = beside.with_suffix(".safetensors")
+    save_file(tensors, file)
+    loaded = load_base(str(file))
+    before = [p.clone() for module in loaded.modules for p in module.parameters()]
+    assert all(p.data_ptr() % 64 == 0 for module in loaded.modules for p in module.parameters())
+    with file.open("r+b") as changed:
+        size = changed.seek(0, 2)
+        changed.seek(size // 2)
+        changed.write(bytes(size - size // 2))
+    after = [p for module in loaded.modules for p in module.parameters()]
+    assert all(map(torch.equal, before, after))
+
+
 def hub_snapshot(hub: Path, owner: str, name: str) -> Path:
     """An empty snapshot as huggingface_hub lays it out; files are added by `publish`."""
     repo = hub / f"models--{owner}--{name}"

@@ -38,9 +38,9 @@ from studio.curation.pipeline import curate
 from studio.curation.settings import DatasetSettings
 from studio.errors import BaseModelError, DatasetError, RecipeError
 from studio.examples.batch import Batch
-from studio.examples.clips import for_base
 from studio.examples.encoding import encode_examples
 from studio.examples.example import default_examples
+from studio.examples.frame_count import for_base
 from studio.examples.loader import ExampleLoader
 from studio.preview.clip_sampler import sample_clips
 from studio.preview.settings import SamplingSettings

@@ -13,13 +13,14 @@ from studio.recipe import Recipe, load_recipe, recipe_from_dict
 from studio.run_folder import RunFolder, list_runs
 
 TRAINER = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from studio.queue.places import Places
 from studio.queue.store import JobStore
 from studio.queue.trainer import _hold
 places = Places(Path(sys.argv[1]))
 assert JobStore(places.database).take(os.getpid(), lambda job: _hold(places, job))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run behind an `&`
 print("ready", flush=True)
 try:
     time.sleep(60)

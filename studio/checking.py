@@ -1,4 +1,4 @@
-"""What is looked at before a recipe is queued. No torch."""
+"""What a look can tell of a recipe, before it is queued and before a run takes seconds to import. No torch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from studio.bases.identity import identify_base
 from studio.curation.scan import scan
 from studio.curation.sources.kinds import recognised
 from studio.errors import RecipeError
+from studio.examples.frame_count import for_base
 from studio.recipe import Recipe
 from studio.registry import plugin
 
@@ -21,10 +22,8 @@ def require_runnable(recipe: Recipe) -> None:
             format does not fit them.
     """
     identity = identify_base(recipe.base_model, vae=recipe.base.vae)
-    dataset = recipe.dataset
-    num_frames = dataset.clip.num_frames or identity.num_frames
-    clip = dataset.clip.model_copy(update={"num_frames": num_frames})
-    if recognised(dataset.source, dataset.caption_column, clip) is None:
+    dataset = for_base(recipe.dataset, identity)
+    if recognised(dataset.source, dataset.caption_column, dataset.clip) is None:
         scan(Path(dataset.source).expanduser())
     kinds = recipe.trainer.adapter_kinds or plugin(recipe.trainer.kind).produces
     if problems := tuple(family_problems(kinds, recipe.export.formats, identity.family)):
