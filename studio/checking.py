@@ -1,4 +1,4 @@
-"""What a look can tell of a recipe, before it is queued and before a run takes seconds to import. No torch."""
+"""What a look can tell of a recipe, before it is queued and before what a run imports. No torch."""
 
 from __future__ import annotations
 

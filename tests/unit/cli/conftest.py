@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from studio.cli.entry import exit_code
 
@@ -55,6 +56,9 @@ def studio_process(tmp_path: Path) -> Callable[..., Outcome]:
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
+    """With a folder of one picture, which is enough for a look."""
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "pictures" / "one.png")
     path = tmp_path / "demo.yaml"
     path.write_text("name: demo\ndataset: {source: pictures}\ntrainer: {kind: lora}\n")
     return path

@@ -109,13 +109,14 @@ def test_no_run_fails_by_its_plan(recipe_of: RecipeOf, monkeypatch: pytest.Monke
     assert line == "memory and time are not predicted: a trainer of others"
 
 
-def test_the_tightest_recipe_fits_the_gpu_it_is_named_for() -> None:
-    recipe = load_recipe(RECIPES / "sdxl_lora_subject_6gb.yaml")
+def test_a_recipe_fits_the_gpu_it_is_named_for() -> None:
+    """The others too: benchmarks/recipe_memory.py, which takes minutes."""
+    recipe = load_recipe(RECIPES / "sd15_lora_style_4gb.yaml")
     base = planned_base(recipe)
     assert base.form == "published"  # without weights, a GPU or a network
-    plan = make_plan(recipe, base, gpu_bytes=6 << 30)
+    plan = make_plan(recipe, base, gpu_bytes=4 << 30)
     assert plan.fits, plan.line()
     assert plan.step_seconds is None  # nothing is known of a GPU that is not here
     stages = {stage.name: stage.bytes for stage in plan.stages}
-    linear_layers_in_4_bits = 1 << 30  # at least: SDXL's U-Net has 2.2 billion weights in them
-    assert linear_layers_in_4_bits < stages["training step"] < stages["drawing previews"]
+    unet_in_4_bits = 859_520_964 * 4.13 / 8
+    assert unet_in_4_bits < stages["training step"] < plan.available_bytes - plan.process_bytes
