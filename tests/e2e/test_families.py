@@ -24,6 +24,8 @@ from studio.recipe import load_recipe, yaml_text
 from studio.run import run
 from studio.run_folder import RunFolder
 
+from .narrow_bases import narrow
+
 PICTURES = Path(__file__).resolve().parents[2] / "datasets" / "mascot"
 FAMILIES = ("sd1", "sd2", "sdxl")
 METHODS: dict[str, dict[str, Any]] = {
@@ -106,8 +108,8 @@ def test_two_steps_leave_a_file_that_changes_pictures(
     save: Callable[[BaseModel], Path],
     request: pytest.FixtureRequest,
 ) -> None:
-    base = request.getfixturevalue({"sd1": "tiny_base"}.get(family, f"tiny_{family}"))
-    folder = save(base)
+    tiny = request.getfixturevalue({"sd1": "tiny_base"}.get(family, f"tiny_{family}"))
+    folder = save(narrow(tiny))
     trainer = METHODS[method]
     finished = two_steps(folder, pictures, trainer)
 
@@ -133,7 +135,7 @@ def test_a_lora_for_the_refiner(
     tiny_refiner: BaseModel,
     tiny_sdxl: BaseModel,
 ) -> None:
-    refiner, first = save(tiny_refiner), save(tiny_sdxl)
+    refiner, first = save(narrow(tiny_refiner)), save(narrow(tiny_sdxl))
     sampling = {
         "num_inference_steps": 5,
         "seeds": [0],
