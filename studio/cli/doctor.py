@@ -31,7 +31,9 @@ def doctor(
     if recipe is not None:
         _plan(recipe, changes or [], gpu_memory, as_json=as_json)
     elif changes or gpu_memory:
-        raise typer.BadParameter("needs --recipe, for there is nothing else to change")
+        raise typer.BadParameter(
+            "--set and --gpu-memory need --recipe, for they say something of a run"
+        )
     else:
         _diagnose(runs, as_json=as_json)
 
@@ -54,7 +56,7 @@ def _plan(path: Path, changes: list[str], gpu_memory: float | None, *, as_json: 
     from studio.recipe import load_recipe
 
     recipe = load_recipe(path, changes)
-    # They import torch; what is wrong with the recipe comes first.
+    # After what is wrong with the recipe, for they import torch.
     from studio.planning import make_plan, planned_base
     from studio.planning.plan import GIB
 

@@ -125,9 +125,9 @@ def _demo_recipe() -> Path:
 
 
 def _train(recipe: Recipe, runs: Path, *, as_json: bool) -> None:
-    from studio.checking import require_runnable
+    from studio.checking import require_found
 
-    require_runnable(recipe)  # a mistake is told at once: what a run imports takes seconds
+    require_found(recipe)  # a mistake is told at once: what a run imports takes seconds
     from studio.cli.terminal import TerminalReporter
     from studio.run import run
 

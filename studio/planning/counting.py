@@ -129,7 +129,7 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif packet in flop_registry:
             flops = flop_registry[packet](*args, **kwargs, out_val=out)
         elif computes:
-            moved = sum(_size(t) for t in tree_iter((args, out)) if isinstance(t, Tensor))
+            moved = sum(t.nbytes for t in tree_iter((args, out)) if isinstance(t, Tensor))
         if packet in _CONVOLUTIONS:
             if self._by_onednn:
                 self.peak_bytes = max(
@@ -153,10 +153,6 @@ def _reordered_bytes(args: tuple[Any, ...], out: Any) -> int:
     It computes in a layout of its own: first input and weight stand there a second time, then the output
     does, until it is written out.
     """
-    given = sum(_size(t) for t in args[:2] if isinstance(t, Tensor))
-    made = sum(_size(t) for t in tree_iter(out) if isinstance(t, Tensor))
+    given = sum(t.nbytes for t in args[:2] if isinstance(t, Tensor))
+    made = sum(t.nbytes for t in tree_iter(out) if isinstance(t, Tensor))
     return max(given, made)
-
-
-def _size(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()

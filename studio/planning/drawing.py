@@ -47,7 +47,7 @@ def drawing_bytes(
     if gpu_bytes is None:
         return before_decoding + max(denoising, drawing.decoding_bytes)
     if must_visit(offload, sum(parts.values()), gpu_bytes):
-        # The adapter is put on in main memory, and pictures are drawn one by one.
+        # The adapter is put on in main memory, and pictures are drawn one by one (`pictures_at_once`).
         before_denoising, before_decoding = parts["unet"], parts["vae"]
         denoising //= drawing.pictures
     return max(

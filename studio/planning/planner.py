@@ -33,9 +33,7 @@ from studio.planning.stages import Setting, stages_of
 from studio.planning.work import Pace
 from studio.planning.workload import workload
 from studio.recipe import Recipe
-from studio.training.base_format import clean_format, training_format
-
-_FORMATS = {"fp16": torch.float16, "bf16": torch.bfloat16}
+from studio.training.base_format import HALVES, clean_format, training_format
 
 
 def make_plan(
@@ -190,7 +188,7 @@ class _Planner:
 
 
 def _training_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
-    mixed = _FORMATS.get(recipe.precision.mixed_precision)
+    mixed = HALVES.get(recipe.precision.mixed_precision)
     return mixed or training_format(recipe.precision, device).dtype
 
 

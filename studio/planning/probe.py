@@ -63,7 +63,7 @@ def _measure(device: torch.device, number_format: torch.dtype) -> Pace:
     problems: dict[str, tuple[Callable[[], Any], float]] = {
         "matmul_flops": (lambda: left @ right, 2.0 * rows * width * width),
         "conv_flops": (lambda: convolution(pictures), 2.0 * big * side**2 * 320 * 320 * 9),
-        "moved_bytes": (lambda: numbers + 1, 2.0 * numbers.numel() * numbers.element_size()),
+        "moved_bytes": (lambda: numbers + 1, 2.0 * numbers.nbytes),
     }
     rates = {
         name: amount / _seconds(problem, device) for name, (problem, amount) in problems.items()

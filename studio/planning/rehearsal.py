@@ -28,13 +28,12 @@ from studio.planning.work import Work
 from studio.preview.sampler import batch_size
 from studio.recipe import Recipe
 from studio.registry import plugin
-from studio.training.base_format import clean_format, training_format
+from studio.training.base_format import HALVES, clean_format, training_format
 from studio.training.environment import gradient_checkpointing, module_mode
 from studio.training.objective import Objective
 from studio.training.randomness import RandomStreams
 from studio.training.trainer import Trainer, TrainingContext
 
-_FORMATS = {"fp16": torch.float16, "bf16": torch.bfloat16}
 _UPDATE_PASSES = 12  # readings and writings of fp32 numbers for a weight that AdamW moves
 
 
@@ -113,8 +112,8 @@ def rehearse(
     moved = sum(4 * p.numel() for p in trained) * _UPDATE_PASSES
     return Rehearsed(
         clean_part_bytes=clean_part_bytes,
-        adapter_bytes=sum(_size(t) for t in adapter.tensors.values()),
-        trained_bytes=sum(_size(p) for p in trained),
+        adapter_bytes=sum(t.nbytes for t in adapter.tensors.values()),
+        trained_bytes=sum(p.nbytes for p in trained),
         resting_bytes=resting - shelved,
         shelved_bytes=shelved,
         encoding_bytes=encoding.peak_bytes - away,
@@ -176,7 +175,7 @@ class _Run:
     def optimizer_bytes(self, trained: Sequence[nn.Parameter]) -> int:
         """What optimizer and moving average remember."""
         settings = self.recipe.optimizer
-        average = sum(map(_size, trained)) if settings.ema_decay else 0
+        average = sum(p.nbytes for p in trained) if settings.ema_decay else 0
         return state_bytes(settings.name, trained) + average
 
     def shelved_bytes(self, part_bytes: dict[str, int]) -> int:
@@ -189,7 +188,10 @@ class _Run:
     def draw(self, adapter: Adapter, base: BaseModel, together: int) -> Drawing:
         """A batch of pictures with the adapter on a base: one step of the sampler, and the VAE."""
         sampling = self.recipe.sampling
-        count, before = min(batch_size(base, self.device), together), self.counter.live_bytes
+        count, before = (
+            min(batch_size(base.resolution_px, self.device), together),
+            self.counter.live_bytes,
+        )
         decoded = 1 if is_gpu(self.device) else count  # at once
         put_on_base = self.trainer.apply(adapter, base, sampling.strength)
         with torch.no_grad(), self.trainer.detached(), self.counter.phase(), put_on_base:
@@ -264,7 +266,7 @@ class _Run:
             yield
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        number_format = _FORMATS.get(self.recipe.precision.mixed_precision)
+        number_format = HALVES.get(self.recipe.precision.mixed_precision)
         if number_format is None:
             return nullcontext()
         return torch.autocast(self.base.device.type, dtype=number_format)
@@ -281,7 +283,3 @@ def _trainer(recipe: Recipe, base: BaseModel) -> Trainer[Any]:
         cache_folder=Path(),
     )
     return plugin(recipe.trainer.kind).load()(recipe.trainer, base, context)
-
-
-def _size(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()

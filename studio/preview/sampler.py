@@ -80,8 +80,7 @@ def sample(
     """
     models, stages = models_of(base), Stages(base, settings, literal=literal)
     jobs = list(product(prompts, seeds))
-    # Parts visit a GPU that has no room for them all; then it has none for many pictures either.
-    size = batch_size(base, base.device) if base.offload_to is None else 1
+    size = pictures_at_once(base)
     pictures: list[Image.Image] = []
     with (
         evaluating(*(module for model in models for module in model.modules)),
@@ -96,10 +95,19 @@ def sample(
     return pictures
 
 
-def batch_size(base: BaseModel, device: torch.device) -> int:
-    """Pictures drawn at once on a device: bounded by their pixels, for those are the memory."""
+def pictures_at_once(base: BaseModel) -> int:
+    """How many pictures a base draws in one batch; one where its parts visit a GPU that has no room for
+    them all, for then it has none for many pictures either.
+    """
+    return 1 if base.offload_to else batch_size(base.resolution_px, base.device)
+
+
+def batch_size(resolution_px: int, device: torch.device) -> int:
+    """Pictures of a side that are drawn at once on a device: bounded by their pixels, for those are the
+    memory.
+    """
     budget_px = CPU_BATCH_PX if device.type == "cpu" else GPU_BATCH_PX
-    return max(1, budget_px // base.resolution_px**2)
+    return max(1, budget_px // resolution_px**2)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from studio.bases.number_format import NumberFormat
 from studio.bases.quantization import Quantization
 from studio.training.settings import PrecisionSettings
 
-_HALVES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+HALVES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+"""By the recipe's word; other words of its settings mean another thing."""
 _QUANTIZED: dict[str, Quantization] = {"int8": "int8", "nf4": "nf4"}
 
 
@@ -32,7 +33,7 @@ def training_format(precision: PrecisionSettings, device: torch.device) -> Numbe
     if quantization := _QUANTIZED.get(precision.base_dtype):
         rest = torch.float32 if device.type == "cpu" else torch.bfloat16
         return NumberFormat(rest, quantization)
-    return NumberFormat(_HALVES.get(precision.base_dtype, torch.float32))
+    return NumberFormat(HALVES.get(precision.base_dtype, torch.float32))
 
 
 def clean_format(precision: PrecisionSettings, device: torch.device) -> NumberFormat:
@@ -41,4 +42,4 @@ def clean_format(precision: PrecisionSettings, device: torch.device) -> NumberFo
     """
     if device.type == "cpu" or precision.base_dtype == "fp32":
         return NumberFormat()
-    return NumberFormat(_HALVES.get(precision.base_dtype, torch.bfloat16))
+    return NumberFormat(HALVES.get(precision.base_dtype, torch.bfloat16))

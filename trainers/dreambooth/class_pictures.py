@@ -14,7 +14,7 @@ from studio.curation.decode import UnreadableError, decode
 from studio.curation.scan import EXTENSIONS
 from studio.errors import DatasetError
 from studio.examples.example import Example
-from studio.preview.sampler import batch_size, sample
+from studio.preview.sampler import pictures_at_once, sample
 from studio.preview.settings import SamplingSettings
 
 Progress = Callable[[int, int], None]
@@ -41,7 +41,7 @@ def draw_class_pictures(
         folder: holds the class pictures of any number of bases and prompts.
     """
     own = folder / _key(base, prompt, sampling)
-    size = batch_size(base, base.device)
+    size = pictures_at_once(base)
     for start in range(0, count, size):
         paths = [own / _file_name(number) for number in range(start, start + size)]
         if not all(path.is_file() for path in paths):

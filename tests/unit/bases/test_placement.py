@@ -12,6 +12,7 @@ from studio.bases import placement
 from studio.bases.base_model import BaseModel
 from studio.bases.placement import Shelf, place, visiting, weight_bytes
 from studio.preview.decoding import SWITCHES, decoding_bytes, sparing, tile_side_px
+from studio.preview.sampler import pictures_at_once
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 SDXL_VAE = (128, 256, 512, 512)
@@ -175,3 +176,9 @@ def test_a_gpu_decodes_one_by_one_and_in_tiles_for_the_block(
         latents = torch.zeros(2, 4, 40, 40)
         assert vae.decode(latents).sample.shape == (2, 3, 320, 320)
     assert [getattr(vae, name) for name in SWITCHES] == before
+
+
+def test_pictures_are_drawn_one_by_one_where_parts_visit_the_gpu(tiny_base: BaseModel) -> None:
+    assert pictures_at_once(tiny_base) > 1
+    tiny_base.offload_to = GPU
+    assert pictures_at_once(tiny_base) == 1

@@ -53,13 +53,15 @@ def test_help_imports_nothing_heavy() -> None:
     assert {m for m in imported if m.partition(".")[0] in HEAVY} == set()
 
 
-def test_listing_trainers_and_checking_recipes_import_no_torch(tmp_path: Any) -> None:
+def test_lists_recipes_and_wrong_paths_import_no_torch(tmp_path: Any) -> None:
     script = (
         "import sys\n"
         "from studio.cli.entry import exit_code\n"
         "assert exit_code(['trainers', 'list']) == 0\n"
         "assert exit_code(['recipe', 'schema']) == 0\n"
         "assert exit_code(['runs', 'list']) == 0\n"
+        "assert exit_code(['train', '--dataset', '/nowhere', '--trigger', 'x']) == 2\n"
+        "assert exit_code(['resume', 'nobody']) == 2\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, cwd=tmp_path)

@@ -25,6 +25,17 @@ def test_a_recipe_is_planned_as_json(capsys: pytest.CaptureFixture[str]) -> None
     assert plan["peak_bytes"] == plan["process_bytes"] + max(stages.values())
 
 
+@pytest.mark.usefixtures("no_rehearsal")
+def test_a_gpu_and_a_base_that_are_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = str(ROOT / "recipes/sdxl_lora_subject_8gb.yaml")
+    assert exit_code(["doctor", "--recipe", recipe, "--gpu-memory", "8", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert "xl-base-1.0 is not on this machine; planned by its published" in printed.err
+    plan = json.loads(printed.out)
+    assert (plan["device"], plan["available_bytes"]) == ("cuda", 8 << 30)
+    assert plan["seconds"] is None
+
+
 def test_what_will_not_fit_is_told_in_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -39,6 +50,9 @@ def test_what_will_not_fit_is_told_in_one_line(
     ]
 
 
-def test_changes_need_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code(["doctor", "--set", "seed=1"]) == 2
-    assert "needs --recipe" in capsys.readouterr().err
+@pytest.mark.parametrize("option", [["--set", "seed=1"], ["--gpu-memory", "8"]])
+def test_what_is_said_of_a_run_needs_a_recipe(
+    option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(["doctor", *option]) == 2
+    assert "--gpu-memory need --recipe" in capsys.readouterr().err

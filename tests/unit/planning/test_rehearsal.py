@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bitsandbytes.functional as bnb
 import pytest
 import torch
 
@@ -109,6 +110,19 @@ def test_a_base_in_few_bits_is_small(
         tensors = [*unet.parameters(), *unet.buffers()]
         taken = sum(t.numel() * t.element_size() for t in tensors)
     assert taken == pytest.approx(4 * 512 * 512 * share, rel=0.03)
+
+
+def test_codes_made_in_a_rehearsal_are_not_used_after_it(
+    recipe_of: RecipeOf, skeleton: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bitsandbytes makes the table of its 8-bit code once in a process; imagined, it has no numbers."""
+    monkeypatch.delitem(bnb.name2qmap, "dynamic", raising=False)
+    numbers = training_format(recipe_of("precision.base_dtype=nf4").precision, CPU)
+    with imagined(CPU):
+        put_on(skeleton, CPU, numbers)
+    linear = torch.nn.Sequential(torch.nn.Linear(64, 64))
+    numbers.finish("unet", linear)
+    assert linear(torch.ones(1, 64)).isfinite().all()
 
 
 def test_storages_count_while_they_live() -> None:

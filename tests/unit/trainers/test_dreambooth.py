@@ -374,7 +374,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Counted:
         return [Image.new("RGB", (64, 64), (seed, seed, seed)) for seed in seeds]
 
     monkeypatch.setattr(class_pictures, "sample", gray)
-    monkeypatch.setattr(class_pictures, "batch_size", lambda base, device: 3)
+    monkeypatch.setattr(class_pictures, "pictures_at_once", lambda base: 3)
     return calls
 
 
@@ -441,7 +441,7 @@ def test_a_stop_in_the_middle_loses_one_batch_at_most(
 def test_class_pictures_are_the_clean_bases_own(
     tiny_base: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(class_pictures, "batch_size", lambda base, device: 2)
+    monkeypatch.setattr(class_pictures, "pictures_at_once", lambda base: 2)
     settings = {"num_class_images": 1, "class_num_inference_steps": 2}
     with_pictures(tiny_base, tmp_path, **settings).prior_examples()
     settings["num_class_images"] = 2
