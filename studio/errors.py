@@ -11,7 +11,8 @@
     │   ├── BaseModelError      the base model: unknown, broken, wrong family
     │   ├── AdapterError        an adapter file: unreadable, not ours, wrong base
     │   ├── RunError            a run folder: missing, taken, nothing to resume
-    │   └── QueueError          the queue: unreadable, or a job in another state
+    │   ├── QueueError          the queue: unreadable, or a job in another state
+    │   └── RootsError          a path outside the folders that may be read
     ├── VerificationError       exit 1: an exported file does not read back as what was trained
     └── Interrupted             exit 130: Ctrl-C, after everything worth keeping was written
 
@@ -73,6 +74,10 @@ class RunError(UserError):
 
 class QueueError(UserError):
     """A queue that cannot be read, or a job that is not what was asked for."""
+
+
+class RootsError(UserError):
+    """A path outside the folders that may be read."""
 
 
 class VerificationError(StudioError):

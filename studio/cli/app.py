@@ -10,6 +10,7 @@ from studio.cli import (
     adapter,
     compare,
     curate,
+    dashboard,
     doctor,
     evaluate,
     export,
@@ -62,4 +63,5 @@ app.add_typer(recipe.app)
 app.add_typer(trainers.app)
 app.add_typer(runs.app)
 app.add_typer(queue.app)
+app.command()(dashboard.dashboard)
 app.command()(doctor.doctor)

@@ -10,7 +10,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "diffusers", "transformers", "accelerate", "peft", "bitsandbytes"}
-LIGHT_ROOMS = ("captioning", "cli", "curation", "embedding", "queue", "recipe")
+LIGHT_ROOMS = (
+    "captioning",
+    "cli",
+    "curation",
+    "dashboard",
+    "embedding",
+    "forms",
+    "queue",
+    "recipe",
+    "watching",
+    "workplace",
+)
 LEAVES = ("studio.cli", "studio.dashboard")
 
 
