@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import streamlit as st
 
-from studio.dashboard.pages import compare, export, preview, recipe, sets, start, train
+from studio.dashboard.views import compare, export, preview, recipe, sets, start, train
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import Page
