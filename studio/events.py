@@ -8,7 +8,9 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+CHUNK_BYTES = 1 << 16
 
 
 class EventLog:
@@ -39,21 +41,17 @@ class EventLog:
             lines = self.path.read_bytes().splitlines()
         except FileNotFoundError:
             return
-        for line in lines:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict) and "event" in event:
-                yield event
+        yield from filter(None, map(read_event, lines))
 
     def latest(self, event: str) -> dict[str, Any] | None:
         """The newest event of that name."""
-        found = None
-        for candidate in self.read():
-            if candidate["event"] == event:
-                found = candidate
-        return found
+        try:
+            with self.path.open("rb") as file:
+                lines = _lines_backwards(file)
+                events = (found for line in lines if (found := read_event(line)))
+                return next((found for found in events if found["event"] == event), None)
+        except FileNotFoundError:
+            return None
 
     def _write(self, line: bytes) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,6 +63,27 @@ class EventLog:
             os.write(descriptor, line)
         finally:
             os.close(descriptor)
+
+
+def read_event(line: bytes) -> dict[str, Any] | None:
+    """One line as an event; None where it is torn or something else."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
+
+
+def _lines_backwards(file: BinaryIO) -> Iterator[bytes]:
+    """Lines from the last to the first; what is asked for is mostly near the end."""
+    end, rest = file.seek(0, os.SEEK_END), b""
+    while end > 0:
+        begin = max(0, end - CHUNK_BYTES)
+        file.seek(begin)
+        first, *whole = (file.read(end - begin) + rest).split(b"\n")
+        yield from reversed(whole)
+        end, rest = begin, first
+    yield rest
 
 
 def _cut_torn_line(descriptor: int) -> None:

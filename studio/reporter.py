@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from studio.bases.identity import BaseIdentity
     from studio.curation.manifest import CuratedSet
+    from studio.events import EventLog
     from studio.recipe import Recipe
     from studio.training.listeners import FitListener
 
@@ -39,3 +40,24 @@ class Reporter:
         from studio.training.listeners import FitListener
 
         yield FitListener()
+
+
+class DiaryReporter(Reporter):
+    """Passes everything on, and leaves a line of each stage in the run's diary for those who read that."""
+
+    def __init__(self, reporter: Reporter, events: EventLog) -> None:
+        self._reporter, self._events = reporter, events
+
+    def note(self, line: str) -> None:
+        self._reporter.note(line)
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[Progress]:
+        self._events.append("stage", title=title)
+        with self._reporter.stage(title) as progress:
+            yield progress
+
+    @contextmanager
+    def training(self) -> Iterator[FitListener]:
+        with self._reporter.training() as listener:
+            yield listener

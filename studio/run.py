@@ -21,7 +21,7 @@ from studio.machine import idle_cores
 from studio.preview.partner import identify_partner
 from studio.recipe import Recipe, lock, require_as_locked
 from studio.registry import plugin
-from studio.reporter import Reporter
+from studio.reporter import DiaryReporter, Reporter
 from studio.run_folder import RUNS, RunFolder
 from studio.training.base_format import problems as format_problems
 
@@ -125,7 +125,8 @@ def _continue(
         try:
             curated.save(folder.manifest_path)
             write_html(curated, folder.curation_report_path)
-            session = Session(folder, recipe, identity, curated, reporter)
+            diary = DiaryReporter(reporter, folder.events)
+            session = Session(folder, recipe, identity, curated, diary)
             session.export(session.train())
             session.preview()
             session.evaluate()

@@ -109,7 +109,7 @@ class RunFolder:
                 return cls(path)
         if Path(run).is_dir():
             raise RunError(f"{run} is no run: it holds no recipe.yaml")
-        names = [p.name for p in _runs_in(root)]
+        names = [p.name for p in runs_in(root)]
         close = get_close_matches(Path(run).name, names, n=1)
         hint = f'did you mean "{close[0]}"?' if close else "`studio runs list` shows what there is"
         raise RunError(f'there is no run "{run}" in {root}; {hint}')
@@ -139,6 +139,24 @@ class RunFolder:
     def adapter_files(self) -> list[Path]:
         """All exported files and folders, those of the recipe's first format in front."""
         return [path for files in self.adapters() for path in files]
+
+    def checkpoint_steps(self) -> list[int]:
+        """After which steps there is a checkpoint, the earliest first."""
+        return sorted(int(p.name.removeprefix("step-")) for p in self.checkpoints.glob("step-*"))
+
+    def checkpoint(self, step: int) -> Path:
+        """The folder of one checkpoint.
+
+        Raises:
+            RunError: there is none of that step.
+        """
+        path = self.checkpoints / f"step-{step:06d}"
+        if not path.is_dir():
+            known = ", ".join(map(str, self.checkpoint_steps())) or "none"
+            raise RunError(
+                f'the run "{self.name}" keeps no checkpoint of step {step}; there are: {known}'
+            )
+        return path
 
     def report(self) -> dict[str, Any] | None:
         """How well the adapter works; None where that was not measured."""
@@ -180,8 +198,7 @@ class RunFolder:
 
     def summary(self) -> RunSummary:
         """The run in one line, from its files alone."""
-        start = self.events.latest("training_started") or {}
-        last = self.events.latest("step") or {}
+        last = self.events.latest("step") or self.events.latest("training_started") or {}
         kind, base_model = self._method()
         return RunSummary(
             name=self.name,
@@ -190,13 +207,13 @@ class RunFolder:
             base_model=base_model,
             state=self.state,
             steps_done=last.get("step"),
-            steps_total=last.get("total_steps", start.get("total_steps")),
+            steps_total=last.get("total_steps"),
             created=self.recipe_path.stat().st_mtime,
         )
 
     def _method(self) -> tuple[str, str]:
         try:
-            recipe = self.recipe()
+            recipe = load_recipe(self.recipe_path)  # the lock says the same in a thousand lines more
         except RecipeError:
             return "?", "?"
         return recipe.trainer.kind, recipe.base_model
@@ -225,11 +242,11 @@ def is_run(path: Path) -> bool:
 
 def list_runs(root: Path = RUNS) -> list[RunSummary]:
     """Every run below ``root``, newest first; none where the folder does not exist."""
-    summaries = [RunFolder(path).summary() for path in _runs_in(root)]
+    summaries = [RunFolder(path).summary() for path in runs_in(root)]
     return sorted(summaries, key=lambda s: (-s.created, s.name))
 
 
-def _runs_in(root: Path) -> list[Path]:
+def runs_in(root: Path) -> list[Path]:
     return sorted(p for p in root.iterdir() if is_run(p)) if root.is_dir() else []
 
 

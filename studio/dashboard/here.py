@@ -6,16 +6,18 @@ from dataclasses import dataclass
 
 from studio.errands import Desk
 from studio.queue import Queue
+from studio.watching.watch import Watch
 from studio.workplace.workplace import Workplace
 
 
 @dataclass(frozen=True)
 class Here:
-    """The workplace, and those who work in it."""
+    """The workplace, and those who work in it and look at it."""
 
     workplace: Workplace
     desk: Desk
     queue: Queue
+    watch: Watch
 
 
 _here: Here | None = None
@@ -24,7 +26,8 @@ _here: Here | None = None
 def settle(workplace: Workplace) -> Here:
     """Make a workplace the one that all pages show."""
     global _here  # noqa: PLW0603 - Streamlit runs pages without arguments
-    _here = Here(workplace, Desk(workplace.errands), Queue(workplace.runs))
+    runs = workplace.runs
+    _here = Here(workplace, Desk(workplace.errands), Queue(runs), Watch(runs))
     return _here
 
 

@@ -13,6 +13,7 @@ THEME: Mapping[str, str] = {
     "theme.baseRadius": "6px",
     "theme.headingFontWeights": "[600, 600, 600, 600, 600, 600]",
     "theme.headingFontSizes": '["1.9rem", "1.4rem", "1.15rem", "1rem", "1rem", "1rem"]',
+    "theme.metricValueFontSize": "1.5rem",
     "theme.light.backgroundColor": PAPER,
     "theme.light.secondaryBackgroundColor": "#ebe9e4",
     "theme.light.textColor": INK,

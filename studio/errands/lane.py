@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from studio.errands.errand import Errand
 
@@ -59,6 +60,7 @@ class Lane:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                bufsize=0,  # nothing is left to be written when the pipe breaks
             )
         self._process = process
         threading.Thread(target=self._listen, args=(process,), daemon=True).start()
@@ -67,16 +69,17 @@ class Lane:
     @staticmethod
     def _write(process: subprocess.Popen[bytes], line: bytes) -> None:
         assert process.stdin is not None
-        process.stdin.write(line)
-        process.stdin.flush()
+        rest = memoryview(line)
+        while rest:
+            rest = rest[process.stdin.write(rest) :]
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self._hear(json.loads(line))
-        code = process.wait()
+        with process, io.BufferedReader(cast("io.RawIOBase", process.stdout)) as lines:
+            for line in lines:
+                self._hear(json.loads(line))
         if process is self._process:  # else it was stopped, and whoever did that knows
-            self._died(self, _death(code))
+            self._died(self, _death(process.returncode))
 
 
 def _death(code: int) -> str:

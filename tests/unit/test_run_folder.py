@@ -115,7 +115,7 @@ def test_adapters_by_name(run: RunFolder) -> None:
 
 def test_a_summary_comes_from_the_files(run: RunFolder, runs: Path) -> None:
     run.events.append("training_started", first_step=0, total_steps=30)
-    run.events.append("step", 12, loss=0.1)
+    run.events.append("step", 12, loss=0.1, total_steps=30)
     [summary] = list_runs(runs)
     assert (summary.name, summary.kind, summary.base_model) == ("demo", "lora", "pocket")
     assert (summary.steps_done, summary.steps_total) == (12, 30)

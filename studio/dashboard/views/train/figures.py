@@ -1,0 +1,46 @@
+"""The numbers of the moment, each in a place that does not move."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import streamlit as st
+
+from studio.planning.plan import gib
+from studio.watching.follower import VALIDATION, Followed
+
+
+def figures(known: Followed, state: str) -> None:
+    """Progress, then six figures; a dash where there is none yet."""
+    share = known.step / known.total_steps if known.total_steps else 0.0
+    st.progress(min(1.0, share), text=_in_words(known, state))
+    places = st.columns(6)
+    names = ("Steps", "Loss", "Held-out loss", "Images a second", "Time left", "Memory")
+    for place, name, value in zip(places, names, _values(known, state), strict=True):
+        place.metric(name, value)
+
+
+def _in_words(known: Followed, state: str) -> str:
+    if state == "finished":
+        return f"Finished: {known.verdict}" if known.verdict else "Finished"
+    if state == "interrupted":
+        return f"Stopped after step {known.step}; it goes on from its newest checkpoint"
+    if known.stage:
+        return known.stage.capitalize()
+    return f"Training, step {known.step} of {known.total_steps}" if known.step else "Beginning"
+
+
+def _values(known: Followed, state: str) -> tuple[str, ...]:
+    loss = known.curves["loss"].smoothed()
+    held_out = known.curves[VALIDATION].points()
+    pace = known.curves["images_per_second"].points()
+    memory = known.curves["peak_memory_bytes"].points()
+    left = timedelta(seconds=round(known.eta_seconds))
+    return (
+        f"{known.step} / {known.total_steps}" if known.total_steps else "–",
+        f"{loss[-1].value:.3f}" if loss else "–",
+        f"{held_out[-1].value:.3f}" if held_out else "–",
+        f"{pace[-1].value:.1f}" if pace else "–",
+        str(left) if state == "running" and known.step else "–",
+        gib(max(point.value for point in memory)) if memory else "–",
+    )
