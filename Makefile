@@ -3,12 +3,12 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  := 2.13.0
-TESTS  ?= tests/e2e tests/contract tests/architecture tests/unit
+TESTS  ?= tests/browser tests/e2e tests/contract tests/architecture tests/unit
 ICONS  := fluent-emoji-flat@1.2.6 fluent-emoji-high-contrast@1.2.6 emojione@1.2.3 emojione-monotone@1.2.1 \
           noto-v1@1.2.5 fxemoji@1.2.2 streamline-emojis@1.2.4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint pocket pocket-report results curation-pays bench-curation bench-memory bench-adapter-tools mixed-sets picture-checks material clean
+.PHONY: help setup demo dashboard chromium test lint pocket pocket-report results curation-pays bench-curation bench-memory bench-adapter-tools mixed-sets picture-checks material clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,7 +24,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: setup  ## curate, train a LoRA on the shipped base, export, verify, draw: about 5 minutes on two cores
 	$(BIN)/studio demo
 
-test: setup  ## everything CI runs: lint, and the tests in TESTS meanwhile
+dashboard: setup  ## the whole studio in a browser, at http://127.0.0.1:8501
+	$(BIN)/studio dashboard
+
+chromium:  ## for the browser tests, where no browser is found: Debian's, by apt-get
+	sh scripts/install-chromium
+
+test: setup chromium  ## everything CI runs: lint, and the tests in TESTS meanwhile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy & types=$$!; \

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import streamlit as st
 
+ICON = Path(__file__).with_name("icon.svg")
 SAFELIGHT, INK, PAPER = "#d4532b", "#1c2126", "#f5f4f1"
 
 THEME: Mapping[str, str] = {

@@ -24,6 +24,7 @@ function row(job, count) {
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const list = parentElement.querySelector('ol');
+  if (list.querySelector('.dragged')) return; // not under somebody's hand; the next look is soon
   const status = parentElement.querySelector('[role=status]');
   const focused = list.getRootNode().activeElement?.dataset?.id;
   const count = data.jobs.length;
@@ -49,14 +50,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
     told(item);
   };
 
-  // Pointer events rather than drag and drop: those do not exist for fingers.
+  // Pointer events rather than drag and drop: those do not exist for fingers. The list captures the pointer,
+  // for a row that moves among its neighbours would lose it.
   list.onpointerdown = (event) => {
     const item = rowOf(event.target);
     if (!item || event.button !== 0) return;
     const before = placeOf(item);
-    item.setPointerCapture(event.pointerId);
     item.classList.add('dragged');
-    item.onpointermove = (move) => {
+    list.setPointerCapture(event.pointerId);
+    list.onpointermove = (move) => {
       const over = [...list.children].find((other) => {
         const box = other.getBoundingClientRect();
         return other !== item && move.clientY >= box.top && move.clientY <= box.bottom;
@@ -65,9 +67,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
       if (placeOf(over) < placeOf(item)) over.before(item);
       else over.after(item);
     };
-    item.onpointerup = item.onpointercancel = () => {
+    list.onpointerup = list.onpointercancel = () => {
       item.classList.remove('dragged');
-      item.onpointermove = item.onpointerup = item.onpointercancel = null;
+      list.onpointermove = list.onpointerup = list.onpointercancel = null;
+      item.focus();
       if (placeOf(item) !== before) told(item);
     };
   };

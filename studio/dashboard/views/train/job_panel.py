@@ -24,7 +24,8 @@ def job_panel(job: Job) -> None:
         _again(job)
     with st.expander("Recipe"):
         st.code(job.recipe, language="yaml")
-    st.fragment(log_of, run_every=EVERY_SECONDS if job.state == "running" else None)(job)
+    if job.started is not None:
+        st.fragment(log_of, run_every=EVERY_SECONDS if job.state == "running" else None)(job)
 
 
 def _again(job: Job) -> None:

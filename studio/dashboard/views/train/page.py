@@ -29,20 +29,23 @@ def page() -> None:
 def _chosen(found: list[Choice]) -> Choice:
     """What the address names, else the newest."""
     by_key = {choice.key: choice for choice in found}
-    if (job := st.query_params.pop("job", None)) is not None:
-        wanted = next((c.key for c in found if c.job and str(c.job.id) == job), found[0].key)
-        st.session_state["run"] = wanted
-    elif (was := st.session_state.get("run")) not in by_key:
-        # A job that waited has a run by now, under the run's name.
-        st.session_state["run"] = next((c.key for c in found if was in c.former_keys), found[0].key)
-    key = st.selectbox(
+    chosen = st.selectbox(
         "Run",
         list(by_key),
+        index=found.index(_wanted(found)),
         format_func=lambda key: by_key[key].label,
-        key="run",
-        bind="query-params",
     )
-    return by_key[key or found[0].key]
+    st.query_params.from_dict({"run": chosen})
+    return by_key[chosen]
+
+
+def _wanted(found: list[Choice]) -> Choice:
+    job, run = st.query_params.get("job"), st.query_params.get("run", "")
+    for choice in found:
+        # A job that waited has a run by now, under the run's name.
+        if run in (choice.key, *choice.former_keys) or (choice.job and str(choice.job.id) == job):
+            return choice
+    return found[0]
 
 
 def _show(choice: Choice) -> None:

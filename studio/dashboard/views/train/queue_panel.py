@@ -28,7 +28,7 @@ def queue_panel() -> None:
 
 
 def _redraw_when_changed(jobs: Sequence[Job]) -> None:
-    seen = [(job.id, job.state, job.run) for job in jobs]
+    seen = [(job.id, job.state, job.run, job.place) for job in jobs]
     before = st.session_state.setdefault("queue-seen", seen)
     st.session_state["queue-seen"] = seen
     if seen != before:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from studio.dashboard.here import here
+from studio.dashboard.parts.plain import plain
 from studio.dashboard.parts.told import tell
 from studio.dashboard.views.train.charts import charts
 from studio.dashboard.views.train.controls import controls
@@ -42,4 +43,4 @@ def _progress(folder: RunFolder, state: str) -> None:
     figures(known, state)
     charts(known)
     for warning in known.warnings:
-        st.warning(warning.replace("\n", " "), icon=":material/warning:")
+        st.warning(plain(warning), icon=":material/warning:")
