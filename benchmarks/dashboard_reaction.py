@@ -1,0 +1,170 @@
+"""How long the dashboard takes to react, with 50 runs and a set of 2,000 pictures.
+
+    python benchmarks/dashboard_reaction.py [--write]
+
+A real browser clicks and waits until the page stands still: until Streamlit says that its script has come
+to its end, and what was asked for is in sight. With --write, the table goes into docs/results.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from PIL import Image, ImageEnhance
+from playwright.sync_api import Page, expect, sync_playwright
+from results_page import write_section
+
+from studio.recipe import starter_recipe
+from studio.run_folder import RunFolder
+from studio.workplace.picture_sets import PictureSets
+from studio.workplace.roots import Roots
+from studio.workplace.workplace import Workplace
+
+ROOT = Path(__file__).resolve().parents[1]
+PICTURES, RUNS, STEPS = 2000, 50, 3000
+REPEATS = 7
+SET = "many"
+PATIENCE_MS = 900_000
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+Reaction = Callable[[Page, int], None]
+"""Does something on the page for the n-th time, and waits for what comes of it."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true", help="put the table into docs/results.md")
+    given = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        workplace = furnished(Path(folder))
+        with served(workplace) as url:
+            rows = measured(url)
+    lines = [
+        f"| {name} | {median(times):.2f} | {max(times):.2f} |" for name, times in rows.items()
+    ]
+    every = [seconds for times in rows.values() for seconds in times]
+    lines.append(f"| **all** | **{median(every):.2f}** | **{max(every):.2f}** |")
+    print("\n".join(lines))
+    if given.write:
+        write_section("dashboard reaction", _section(lines))
+
+
+def furnished(folder: Path) -> Workplace:
+    """A workplace as somebody has it after a year."""
+    pictures = folder / "pictures"
+    _make_pictures(pictures)
+    workplace = Workplace.at(folder / "runs", Roots.of([folder]))
+    PictureSets(workplace).add(pictures, SET)
+    for number in range(RUNS):
+        _make_run(workplace.runs, number, pictures)
+    return workplace
+
+
+def _make_pictures(folder: Path) -> None:
+    """Drawings of the sample set, turned, brightened and scaled, so that no two are copies."""
+    folder.mkdir(parents=True)
+    draw = random.Random(0)
+    samples = sorted((ROOT / "datasets" / "flat-icons").rglob("*.png"))
+    for number in range(PICTURES):
+        image = Image.open(samples[number % len(samples)]).convert("RGB")
+        image = image.rotate(draw.uniform(-40, 40), fillcolor=_colour(draw), expand=True)
+        image = ImageEnhance.Color(image).enhance(draw.uniform(0.4, 1.8))
+        image = ImageEnhance.Brightness(image).enhance(draw.uniform(0.6, 1.2))
+        image.resize((512, 512)).save(folder / f"{number:04d}.jpg", quality=92)
+        (folder / f"{number:04d}.txt").write_text(f"flat icon, number {number}")
+
+
+def _colour(draw: random.Random) -> tuple[int, int, int]:
+    return draw.randrange(256), draw.randrange(256), draw.randrange(256)
+
+
+def _make_run(runs: Path, number: int, pictures: Path) -> None:
+    folder = RunFolder.create(runs, f"run-{number:02d}")
+    folder.write_recipe(starter_recipe(pictures, name=folder.name))
+    folder.events.append("training_started", first_step=0, total_steps=STEPS)
+    lines = [
+        f'{{"time": {step}, "event": "step", "step": {step}, "total_steps": {STEPS}, '
+        f'"loss": {1 + math.exp(-step / 500)}, "learning_rate": 0.0001, "images_per_second": 9.5, '
+        f'"eta_seconds": {STEPS - step}, "peak_memory_bytes": 800000000}}'
+        for step in range(1, STEPS + 1)
+    ]
+    with folder.events.path.open("a") as file:
+        file.write("\n".join([*lines, ""]))
+    folder.set_state("finished")
+
+
+@contextmanager
+def served(workplace: Workplace) -> Iterator[str]:
+    """The address of a dashboard that shows a workplace."""
+    command = [sys.executable, "-m", "studio", "dashboard", "--port", "0"]
+    command += ["--runs", str(workplace.runs), "--root", str(workplace.runs.parent)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().removeprefix("Adapter Studio: ").strip()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def measured(url: str) -> dict[str, list[float]]:
+    """Seconds of each reaction, by what was done; the first time is not counted."""
+    path = next(filter(None, map(shutil.which, BROWSERS)))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
+        rows: dict[str, list[float]] = {}
+        for name, (place, reaction) in REACTIONS.items():
+            page.goto(url + place)
+            settled(page)
+            times = [_seconds(page, reaction, turn) for turn in range(REPEATS + 1)]
+            rows[name] = times[1:]
+            print(f"{name}: {median(times[1:]):.2f} s", file=sys.stderr, flush=True)
+        browser.close()
+    return rows
+
+
+def _seconds(page: Page, reaction: Reaction, turn: int) -> float:
+    start = time.monotonic()
+    reaction(page, turn)
+    settled(page)
+    return time.monotonic() - start
+
+
+def settled(page: Page) -> None:
+    """Wait until the page stands still."""
+    page.get_by_role("heading", level=1).first.wait_for()
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
+def _section(lines: list[str]) -> str:
+    return "\n".join(
+        [
+            "## How quickly the dashboard reacts",
+            "",
+            f"With {RUNS} runs of {STEPS:,} steps and a set of {PICTURES:,} pictures: seconds from the "
+            f"click until the page stands still, in a browser on the same two cores, {REPEATS} times each.",
+            "",
+            "| what is done | median | slowest |",
+            "|---|---:|---:|",
+            *lines,
+            "",
+            "By `make bench-dashboard`.",
+        ]
+    )
