@@ -53,9 +53,7 @@ def main() -> None:
         workplace = furnished(Path(folder))
         with served(workplace) as url:
             rows = measured(url)
-    lines = [
-        f"| {name} | {median(times):.2f} | {max(times):.2f} |" for name, times in rows.items()
-    ]
+    lines = [f"| {name} | {median(times):.2f} | {max(times):.2f} |" for name, times in rows.items()]
     every = [seconds for times in rows.values() for seconds in times]
     lines.append(f"| **all** | **{median(every):.2f}** | **{max(every):.2f}** |")
     print("\n".join(lines))

@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 from results_page import IMAGES, write_section
 
 from studio.cli.terminal import TerminalReporter
-from studio.compare import Contender, compare, table
+from studio.compare import compare
+from studio.contender import Contender, table
 from studio.machine import cpu_name, idle_cores, packages
 from studio.recipe import load_recipe
 from studio.recipe.starter import with_method

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,8 +19,8 @@ from typing import Any
 from studio import atomic
 from studio.bases.loading import load_base
 from studio.bases.placement import working_device
+from studio.contender import Contender, table
 from studio.errors import UserError
-from studio.evaluation.result import EvaluationReport
 from studio.preview.grid import save_grid
 from studio.preview.pairs import sample_pairs
 from studio.recipe import Recipe, yaml_text
@@ -28,52 +28,6 @@ from studio.reporter import Reporter
 from studio.run_folder import RunFolder
 
 GRID_PROMPTS = 4
-HEADINGS = (
-    "method", "steps", "training", "peak memory", "file", "effect", "style", "fidelity", "prompts",
-    "drift",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Contender:
-    """One finished run of a comparison.
-
-    Attributes:
-        method: the trainer's kind.
-        run: its folder's name.
-        steps: optimizer steps.
-        training_seconds: wall clock from the first step to the last.
-        peak_memory_bytes: the largest resident set of its whole process, from pictures to report.
-        file_bytes: of the adapter in its first format, all its files together.
-        report: how well it works.
-    """
-
-    method: str
-    run: str
-    steps: int
-    training_seconds: float
-    peak_memory_bytes: int
-    file_bytes: int
-    report: EvaluationReport
-
-    def cells(self) -> tuple[str, ...]:
-        """The row of the table, in the order of ``HEADINGS``."""
-        report = self.report
-        following, fidelity, drift = report.following, report.fidelity, report.drift
-        return (
-            self.method,
-            str(self.steps),
-            f"{self.training_seconds:.0f} s",
-            f"{self.peak_memory_bytes / 2**20:.0f} MiB",
-            _size(self.file_bytes),
-            f"{report.effect.mean_change:.1%}",
-            f"{report.style.relative_fall:+.0%}",
-            f"{fidelity.relative_gain:+.0%}"
-            if fidelity and fidelity.training > fidelity.base
-            else "-",
-            f"{following.top1_change_points:+.0f} points" if following else "-",
-            f"{drift.share_of_effect:.0%}" if drift else "-",
-        )
 
 
 def compare(
@@ -96,14 +50,6 @@ def compare(
     atomic.write_text(folder / "comparison.md", "\n".join(table(contenders)) + "\n")
     _draw_grid(recipes[0], contenders, folder / "grid.png", runs, reporter)
     return contenders
-
-
-def table(contenders: Sequence[Contender]) -> list[str]:
-    """Lines of a Markdown table, columns aligned."""
-    rows = [HEADINGS, *(c.cells() for c in contenders)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows.insert(1, tuple("-" * width for width in widths))
-    return [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows]
 
 
 def _require_common_ground(recipes: Sequence[Recipe]) -> None:
@@ -133,22 +79,12 @@ def _contend(recipe: Recipe, runs: Path) -> Contender:
     peak = _train_elsewhere(recipe, runs)
     name = _new_run(recipe.name, before, runs)
     folder = RunFolder.open(name, runs)
-    started = folder.events.latest("training_started")
-    ended = folder.events.latest("training_ended")
-    if started is None or ended is None or folder.report() is None:
+    if folder.report() is None:
         raise UserError(
             f"the run {name} left no report; it needs pictures that can be held out "
             "(dataset.validation_share)"
         )
-    return Contender(
-        method=recipe.trainer.kind,
-        run=name,
-        steps=ended["step"],
-        training_seconds=ended["time"] - started["time"],
-        peak_memory_bytes=peak,
-        file_bytes=sum(map(_bytes_of, folder.adapters()[0])),
-        report=EvaluationReport.from_json(folder.report() or {}),
-    )
+    return Contender.of(folder, peak_memory_bytes=peak)
 
 
 def _new_run(name: str, before: set[str], runs: Path) -> str:
@@ -189,20 +125,11 @@ def _draw_grid(
         offload=recipe.sampling.offload,
     )
     adapters = [RunFolder.open(c.run, runs).adapters()[0] for c in contenders]
-    prompts = contenders[0].report.prompts[:GRID_PROMPTS]
+    report = contenders[0].report
+    prompts = report.prompts[:GRID_PROMPTS] if report else ()
     with reporter.stage("drawing the comparison") as progress:
         seeds = recipe.sampling.seeds[:1]
         pairs = sample_pairs(
             base, adapters, prompts, seeds, recipe.sampling, progress=progress, literal=True
         )
     save_grid(pairs, path)
-
-
-def _bytes_of(exported: Path) -> int:
-    files = [exported] if exported.is_file() else [p for p in exported.rglob("*") if p.is_file()]
-    return sum(path.stat().st_size for path in files)
-
-
-def _size(count: int) -> str:
-    kib = count / 1024
-    return f"{kib:.0f} KiB" if kib < 1024 else f"{kib / 1024:.1f} MiB"

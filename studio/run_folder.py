@@ -213,7 +213,9 @@ class RunFolder:
 
     def _method(self) -> tuple[str, str]:
         try:
-            recipe = load_recipe(self.recipe_path)  # the lock says the same in a thousand lines more
+            recipe = load_recipe(
+                self.recipe_path
+            )  # the lock says the same in a thousand lines more
         except RecipeError:
             return "?", "?"
         return recipe.trainer.kind, recipe.base_model

@@ -45,6 +45,7 @@ from studio.registry import plugin
 from studio.reporter import Reporter
 from studio.run_folder import RunFolder
 from studio.training.base_format import clean_format, training_format
+from studio.training.checkpoint_adapter import adapter_at
 from studio.training.events import EventListener
 from studio.training.fit import FitSettings, fit
 from studio.training.listeners import FitListener, StartReport
@@ -112,6 +113,14 @@ class Session:
                 validate=validate,
             )
         return replace(result.adapter, header=self._complete(result.adapter.header))
+
+    def adapter_at(self, checkpoint: Path) -> Adapter:
+        """The adapter that one of the run's checkpoints holds, without a step of training."""
+        base = self._load_base(training_format(self.recipe.precision, self._device), "none")
+        adapter = adapter_at(
+            self._trainer(base), checkpoint, self.recipe.optimizer, self.recipe.precision
+        )
+        return replace(adapter, header=self._complete(adapter.header))
 
     def _encoded(
         self, trainer: Trainer[Any], unet: Shelf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
@@ -35,6 +35,9 @@ class TrainerSettings(Section):
 
     kind: str
     """The method: the name of an installed trainer plugin."""
+
+    leading: ClassVar[tuple[str, ...]] = ()
+    """The settings that one thinks of first, such as its size; none named: the first of its own."""
 
     @property
     def adapter_kinds(self) -> tuple[str, ...]:

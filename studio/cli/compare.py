@@ -41,7 +41,7 @@ def compare(  # noqa: PLR0917 - options of a command
 
     from studio.cli.terminal import TerminalReporter
     from studio.compare import compare as run_all
-    from studio.compare import table
+    from studio.contender import table
 
     contenders = run_all(chosen, folder, runs=runs, reporter=TerminalReporter())
     note(f"table and grid: {folder}")

@@ -1,13 +1,16 @@
-"""``studio recipe new|check|schema``."""
+"""``studio recipe new|check|diff|schema``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from studio.cli.output import AsJson, Overrides, result
+from studio.cli.output import AsJson, Overrides, Runs, result, table
+
+if TYPE_CHECKING:
+    from studio.recipe import Recipe
 
 app = typer.Typer(name="recipe", help="Write and check recipes.", no_args_is_help=True)
 
@@ -56,8 +59,34 @@ def check(
 
 
 @app.command()
+def diff(
+    before: Annotated[str, typer.Argument(help="A recipe file, or the name or folder of a run.")],
+    after: Annotated[str, typer.Argument(help="Another.")],
+    runs: Runs = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Show what is set otherwise in another recipe; how it is written makes no difference."""
+    from studio.recipe.difference import difference
+
+    changes = difference(_recipe(before, runs), _recipe(after, runs))
+    rows = [["SETTING", "BEFORE", "AFTER"], *(change.row() for change in changes)]
+    lines = table(rows) if changes else [f"{before} and {after} set the same"]
+    result([change.to_json() for change in changes], lines, as_json=as_json)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of recipes, for editors."""
     from studio.recipe import json_schema
 
     result(json_schema(), (), as_json=True)
+
+
+def _recipe(given: str, runs: Path) -> Recipe:
+    """Of the file at that path, or of the run of that name."""
+    from studio.recipe import load_recipe
+    from studio.run_folder import RunFolder
+
+    path = Path(given)
+    is_file = path.is_file() or path.suffix in (".yaml", ".yml")
+    return load_recipe(path) if is_file else RunFolder.open(given, runs).recipe()

@@ -114,10 +114,11 @@ def _budget(
 
 def _demo_recipe() -> Path:
     from studio.errors import UserError
+    from studio.workplace.sample_sets import shipped
 
-    for root in (Path(__file__).resolve().parents[2], Path.cwd()):
-        if (root / DEMO_RECIPE).is_file():
-            return root / DEMO_RECIPE
+    found = shipped(DEMO_RECIPE)
+    if found is not None:
+        return found
     raise UserError(
         f"the demo needs {DEMO_RECIPE} and its pictures, which are in the studio's repository; "
         "run it there, or train your own: studio train --dataset FOLDER"

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from studio.curation.check_names import known_check
 from studio.curation.clip_settings import ClipSettings
+from studio.place import PathText, Place
 from studio.settings import Section
 
 Ruling = Literal["off", "info", "warn", "block"]
@@ -85,7 +86,7 @@ class CurationSettings(Section):
     ample_pictures: int = Field(200, ge=1)
     """Remark on what more pictures would be worth when fewer than this are kept."""
 
-    content_model: str = ""
+    content_model: Annotated[str, Place(never="(pocket)?")] = ""
     """A vision model to tell by what pictures show: ``pocket``, or a folder with CLIP, SigLIP, DINOv2,
     DINOv3 or ViT in transformers form. Empty: not looked at."""
 
@@ -147,7 +148,7 @@ class CaptionSettings(Section):
 class DatasetSettings(Section):
     """The pictures to learn from."""
 
-    source: str
+    source: Annotated[str, Place(never="hf:.*")]
     """Folder with the pictures, an archive or table of them, or hf:owner/name. Archives are .zip and
     .tar (WebDataset shards too: ``a-{000..003}.tar``), tables .parquet, .arrow and what ``save_to_disk``
     wrote; they are unpacked once into the user's cache. Captions come from .txt files beside the
@@ -157,7 +158,7 @@ class DatasetSettings(Section):
     """Column of a table that holds the captions; ``none``: no captions. Empty: text, caption, prompt or
     the like, whichever is there."""
 
-    caption_folder: str = ""
+    caption_folder: PathText = ""
     """Folder with captions that come before all others: ``fox.txt`` for ``fox.png``. Corrected captions
     and those of a captioner are written into one."""
 
@@ -187,7 +188,7 @@ class DatasetSettings(Section):
     """Where the picture is learned from: everywhere, where it is not transparent, or where the mask of
     the same name in ``mask_folder`` is white. Goes with ``loss.masked_loss``."""
 
-    mask_folder: str = ""
+    mask_folder: PathText = ""
     """Folder with a mask for each picture: same name, any picture format, same size; white is learned,
     black is not."""
 

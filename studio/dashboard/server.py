@@ -15,9 +15,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from streamlit import config
 from streamlit.starlette import App
 
-from studio.dashboard import here
+from studio.dashboard import downloads, here, pictures
 from studio.dashboard.access import TokenGate
-from studio.dashboard.pictures import routes
 from studio.dashboard.style import THEME
 from studio.dashboard.uncaught import told
 from studio.errors import UserError
@@ -77,9 +76,8 @@ def app(workplace: Workplace, token: str = "") -> App:
         if token
         else Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK])
     )
-    return App(
-        SCRIPT, routes=routes(workplace), middleware=[gate], lifespan=closing, on_script_error=told
-    )
+    routes = [*pictures.routes(workplace), *downloads.routes(workplace)]
+    return App(SCRIPT, routes=routes, middleware=[gate], lifespan=closing, on_script_error=told)
 
 
 def _listen(host: str, port: int) -> socket.socket:

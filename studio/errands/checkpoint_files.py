@@ -33,7 +33,8 @@ def checkpoint_files(run: Path, step: int, base: BaseModel, cache: Path) -> Adap
     if not folder.is_dir():
         adapter = checkpointed(opened, step)
         with atomic.replacing_folder(folder) as temporary:
-            export(adapter, base, temporary, opened.name, formats=(), dtype="fp16")
+            # As trained: whoever wants fewer bits exports these files once more.
+            export(adapter, base, temporary, opened.name, formats=(), dtype="fp32")
         _forget_oldest(cache)
     folder.touch()
     return tuple(sorted(folder.glob("[!.]*")))

@@ -31,7 +31,7 @@ class Applied(Section):
     """All that make it, absolute; empty for a checkpoint."""
 
     run: Path | None = None
-    """The folder of the run whose checkpoint it is."""
+    """The folder of its run, where it is of one."""
 
     checkpoint: int | None = None
     """After which step; empty: what the run exported."""

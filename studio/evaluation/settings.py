@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from studio.place import PathText
 from studio.settings import Section
 
 ELSEWHERE = (
@@ -35,6 +36,6 @@ class EvaluationSettings(Section):
     moves that it should leave alone. For a subject, name its class too, such as ``dog``. Empty: not
     measured."""
 
-    clip_model: str = ""
+    clip_model: PathText = ""
     """Folder of a CLIP model in transformers form, to judge prompt following with. Empty: the base
     model's own ``clip/`` where it has one, as pocket does; otherwise this is not measured."""

@@ -33,6 +33,8 @@ class Comparison:
         base_name: the base model.
         sampling: how they were drawn; its own ``prompts`` and ``seeds`` are not consulted.
         warnings: what the user should know of the files, e.g. that one was trained on another base.
+        rows: what stands before each row where that is no prompt; a series has one picture for each.
+        fixed: what all pictures of such a grid share, in a few words.
     """
 
     title: str
@@ -42,9 +44,20 @@ class Comparison:
     series: tuple[Series, ...]
     sampling: SamplingSettings
     warnings: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    fixed: str = ""
 
-    def picture(self, series: Series, prompt_index: int, seed_index: int) -> Image.Image:
-        return series.pictures[prompt_index * len(self.seeds) + seed_index]
+    @property
+    def row_headings(self) -> tuple[str, ...]:
+        return self.rows or self.prompts
+
+    @property
+    def group_headings(self) -> tuple[str, ...]:
+        """Above each group of columns; a grid of other axes has one group."""
+        return (self.fixed,) if self.rows else tuple(f"seed {seed}" for seed in self.seeds)
+
+    def picture(self, series: Series, row: int, group: int) -> Image.Image:
+        return series.pictures[row * len(self.group_headings) + group]
 
     def describe(self) -> dict[str, object]:
         """How the pictures came about, JSON-able: the text that travels in the grid's PNG."""
@@ -55,6 +68,7 @@ class Comparison:
             "prompts": list(self.prompts),
             "negative_prompt": self.sampling.negative_prompt,
             "seeds": list(self.seeds),
+            **({"rows": list(self.rows)} if self.rows else {}),
             "sampler": self.sampling.scheduler,
             "num_inference_steps": self.sampling.num_inference_steps,
             "guidance_scale": self.sampling.guidance_scale,

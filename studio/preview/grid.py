@@ -21,14 +21,14 @@ METADATA_KEY = "studio.comparison"
 class Layout:
     """Every measure of a grid, in pixels, from the size of one picture.
 
-    Columns are grouped by seed; within a group there is one picture for each series. Margins and
+    Columns are grouped, by seed mostly; within a group there is one picture for each series. Margins and
     type grow with the pictures, so that a sheet shown at any width reads the same.
     """
 
     cell_width: int
     cell_height: int
-    num_prompts: int
-    num_seeds: int
+    num_rows: int
+    num_groups: int
     num_series: int
 
     def px(self, measure: float) -> int:
@@ -66,17 +66,17 @@ class Layout:
 
     @property
     def size(self) -> tuple[int, int]:
-        groups = self.num_seeds * self.group_width + (self.num_seeds - 1) * self.group_gap
-        rows = self.num_prompts * self.cell_height + (self.num_prompts - 1) * self.row_gap
+        groups = self.num_groups * self.group_width + (self.num_groups - 1) * self.group_gap
+        rows = self.num_rows * self.cell_height + (self.num_rows - 1) * self.row_gap
         width = 2 * self.margin + self.label_width + groups
         return width, self.top + rows + self.px(44) + self.margin
 
-    def corner(self, prompt: int, seed: int, series: int) -> tuple[int, int]:
+    def corner(self, row: int, group: int, series: int) -> tuple[int, int]:
         """Upper left corner of one picture."""
-        x = self.margin + self.label_width + seed * (self.group_width + self.group_gap)
+        x = self.margin + self.label_width + group * (self.group_width + self.group_gap)
         return (
             x + series * (self.cell_width + self.gap),
-            self.top + prompt * (self.cell_height + self.row_gap),
+            self.top + row * (self.cell_height + self.row_gap),
         )
 
 
@@ -87,7 +87,7 @@ def draw_grid(comparison: Comparison) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     _draw_title(draw, layout, comparison)
     _draw_headings(draw, layout, comparison)
-    _draw_prompts(draw, layout, comparison)
+    _draw_rows(draw, layout, comparison)
     _paste_pictures(sheet, layout, comparison)
     _draw_footer(draw, layout, comparison)
     return sheet
@@ -109,8 +109,8 @@ def layout_of(comparison: Comparison) -> Layout:
     return Layout(
         cell_width=width * factor,
         cell_height=height * factor,
-        num_prompts=len(comparison.prompts),
-        num_seeds=len(comparison.seeds),
+        num_rows=len(comparison.row_headings),
+        num_groups=len(comparison.group_headings),
         num_series=len(comparison.series),
     )
 
@@ -126,40 +126,41 @@ def _draw_title(draw: ImageDraw.ImageDraw, layout: Layout, comparison: Compariso
 
 
 def _draw_headings(draw: ImageDraw.ImageDraw, layout: Layout, comparison: Comparison) -> None:
-    for seed_index, seed in enumerate(comparison.seeds):
-        _draw_seed(draw, layout, seed_index, f"seed {seed}")
+    for group, label in enumerate(comparison.group_headings):
+        _draw_group(draw, layout, group, label)
         for index, series in enumerate(comparison.series):
-            x, top = layout.corner(0, seed_index, index)
+            x, top = layout.corner(0, group, index)
             heading = shortened(series.heading, layout.px(20), layout.cell_width)
             draw_lines(draw, [heading], (x, top - layout.px(21)), layout.px(20), INK, anchor="ls")
             bar = (x, top - layout.px(10), x + layout.cell_width - 1, top - layout.px(8))
             draw.rectangle(bar, fill=ACCENT if series.strength else LINE)
 
 
-def _draw_seed(draw: ImageDraw.ImageDraw, layout: Layout, seed_index: int, label: str) -> None:
-    left, top = layout.corner(0, seed_index, 0)
+def _draw_group(draw: ImageDraw.ImageDraw, layout: Layout, group: int, label: str) -> None:
+    left, top = layout.corner(0, group, 0)
     size = layout.px(15)
+    label = shortened(label, size, layout.group_width)
     draw_lines(draw, [label], (left, top - layout.px(60)), size, MUTED, anchor="ls")
     start, y = left + width_px(label, size) + layout.px(12), top - layout.px(65)
     draw.line((start, y, left + layout.group_width, y), fill=LINE, width=layout.px(1))
 
 
-def _draw_prompts(draw: ImageDraw.ImageDraw, layout: Layout, comparison: Comparison) -> None:
+def _draw_rows(draw: ImageDraw.ImageDraw, layout: Layout, comparison: Comparison) -> None:
     size = layout.px(19)
     max_lines = max(1, int(layout.cell_height / (size * LINE_HEIGHT)))
-    for index, prompt in enumerate(comparison.prompts):
-        lines = wrapped(prompt, size, layout.label_width - layout.group_gap, max_lines)
+    for index, heading in enumerate(comparison.row_headings):
+        lines = wrapped(heading, size, layout.label_width - layout.group_gap, max_lines)
         draw_lines(draw, lines, (layout.margin, layout.corner(index, 0, 0)[1]), size, INK)
 
 
 def _paste_pictures(sheet: Image.Image, layout: Layout, comparison: Comparison) -> None:
     cell = (layout.cell_width, layout.cell_height)
     for series_index, series in enumerate(comparison.series):
-        for prompt in range(layout.num_prompts):
-            for seed in range(layout.num_seeds):
-                picture = comparison.picture(series, prompt, seed).convert("RGB")
+        for row in range(layout.num_rows):
+            for group in range(layout.num_groups):
+                picture = comparison.picture(series, row, group).convert("RGB")
                 shown = picture.resize(cell, Image.Resampling.LANCZOS)
-                sheet.paste(shown, layout.corner(prompt, seed, series_index))
+                sheet.paste(shown, layout.corner(row, group, series_index))
 
 
 def _draw_footer(draw: ImageDraw.ImageDraw, layout: Layout, comparison: Comparison) -> None:
@@ -172,12 +173,13 @@ def _draw_footer(draw: ImageDraw.ImageDraw, layout: Layout, comparison: Comparis
 def footer(comparison: Comparison) -> str:
     """One line that says how the pictures were drawn."""
     sampling = comparison.sampling
+    rows = comparison.rows  # which say it, or what all pictures share does
     strengths = sorted({s.strength for s in comparison.series if s.strength})
     parts = [
         comparison.sampling.scheduler,
         f"{sampling.num_inference_steps} steps",
         f"CFG {sampling.guidance_scale:g}",
-        "strength " + ", ".join(f"{s:g}" for s in strengths) if strengths else "",
+        "strength " + ", ".join(f"{s:g}" for s in strengths) if strengths and not rows else "",
         ("seed " if len(comparison.seeds) == 1 else "seeds ")
         + ", ".join(str(s) for s in comparison.seeds),
         f"negative: {sampling.negative_prompt}" if sampling.negative_prompt else "",

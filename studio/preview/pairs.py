@@ -48,12 +48,12 @@ def sample_pairs(
     # A wrong file is told before the first picture.
     put_on = _different(stack for row in rows for stack in row)
     warnings = tuple(dict.fromkeys(warning for s in put_on for warning in s.warnings(base)))
-    bare = sample(base, prompts, seeds, settings, _counted(progress, 0, total), literal=literal)
+    bare = sample(base, prompts, seeds, settings, counting(progress, 0, total), literal=literal)
     series = [Series("base", 0.0, tuple(bare))]
     for row in rows:
         pictures: list[Image.Image] = []
         for stack, texts in _runs(row, prompts):
-            counted = _counted(progress, len(series) * each + len(pictures), total)
+            counted = counting(progress, len(series) * each + len(pictures), total)
             with stack.applied(base, settings.strength):
                 pictures += sample(base, texts, seeds, settings, counted, literal=literal)
         strength = settings.strength * max((stack.share for stack in row), key=abs)
@@ -65,7 +65,7 @@ def sample_pairs(
         tuple(prompts),
         tuple(seeds),
         tuple(series),
-        _stated(settings, base),
+        stated(settings, base),
         warnings,
     )
 
@@ -95,7 +95,7 @@ def strength_sweep(
     warnings = stack.warnings(base)
     series: list[Series] = []
     for strength in strengths:
-        counted = _counted(progress, len(series) * each, len(strengths) * each)
+        counted = counting(progress, len(series) * each, len(strengths) * each)
         with stack.applied(base, strength):
             pictures = sample(base, prompts, seeds, settings, counted, literal=literal)
         series.append(Series(f"{strength:g}", strength, tuple(pictures)))
@@ -106,12 +106,12 @@ def strength_sweep(
         tuple(prompts),
         tuple(seeds),
         tuple(series),
-        _stated(settings, base),
+        stated(settings, base),
         warnings,
     )
 
 
-def _stated(settings: SamplingSettings, base: BaseModel) -> SamplingSettings:
+def stated(settings: SamplingSettings, base: BaseModel) -> SamplingSettings:
     """With what was left to the base filled in, for whoever wants to draw the same."""
     return settings.model_copy(update={"clip_skip": settings.clip_skip or base.clip_skip})
 
@@ -137,7 +137,7 @@ def _heading(row: Sequence[Stack]) -> str:
     return headings.pop() if len(headings) == 1 else "as called"
 
 
-def _counted(progress: Progress | None, before: int, total: int) -> Progress | None:
+def counting(progress: Progress | None, before: int, total: int) -> Progress | None:
     """One count of pictures over several calls of `sample`."""
     if progress is None:
         return None

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from studio.bases.settings import Offload
+from studio.bases.settings import ModelName, Offload
 from studio.preview.prompt import first_tag
 from studio.preview.schedulers import SchedulerWord, scheduler_word
 from studio.settings import Section
@@ -47,11 +47,11 @@ class SamplingSettings(Section):
     strength: float = Field(1.0, ge=-4.0, le=4.0)
     """How strongly the adapter is applied; 0 is the bare base model."""
 
-    refiner: str = ""
+    refiner: ModelName = ""
     """SDXL's refiner, which finishes the pictures that an SDXL base begins: a folder, a file or a hub
     id. Empty: the base draws alone."""
 
-    refiner_base: str = ""
+    refiner_base: ModelName = ""
     """For a run on the refiner itself: the SDXL base that begins its pictures."""
 
     refiner_switch_at: float = Field(0.8, gt=0, lt=1)

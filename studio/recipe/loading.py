@@ -19,6 +19,9 @@ from studio.recipe.problems import sentences
 from studio.recipe.schema import Recipe
 from studio.settings import Section
 
+FOLDERS = ("source", "caption_folder", "mask_folder")
+"""Of the dataset; relative ones are looked for beside the recipe."""
+
 SectionT = TypeVar("SectionT", bound=Section)
 
 
@@ -104,7 +107,7 @@ def _with_folders_below(folder: Path, content: dict[str, Any]) -> dict[str, Any]
     if not isinstance(dataset, dict):
         return content
     found = {}
-    for key in ("source", "caption_folder", "mask_folder"):
+    for key in FOLDERS:
         path = dataset.get(key)
         if isinstance(path, str) and path.strip() and _exists(folder, path):
             found[key] = str((folder / Path(path).expanduser()).resolve())

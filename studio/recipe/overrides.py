@@ -32,7 +32,7 @@ def apply_overrides(content: dict[str, Any], overrides: Sequence[str]) -> dict[s
             problems.append(f'--set {override}: write it as "path=value", such as "seed=1"')
             continue
         try:
-            _put(content, keys, _value(text.strip(), override))
+            put(content, keys, _value(text.strip(), override))
         except RecipeError as error:
             problems.extend(error.problems)
     if problems:
@@ -40,7 +40,12 @@ def apply_overrides(content: dict[str, Any], overrides: Sequence[str]) -> dict[s
     return content
 
 
-def _put(content: dict[str, Any], keys: list[str], value: Any) -> None:
+def put(content: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    """Set one value in place; see `apply_overrides` for what goes with it.
+
+    Raises:
+        RecipeError: the keys lead through what is no section.
+    """
     section = content
     for depth, key in enumerate(keys[:-1], start=1):
         inner = section.setdefault(key, {})
@@ -49,7 +54,7 @@ def _put(content: dict[str, Any], keys: list[str], value: Any) -> None:
         if not isinstance(inner, dict):
             raise RecipeError([f"--set {'.'.join(keys)}: {'.'.join(keys[:depth])} is no section"])
         section = inner
-    if keys[:-1] == ["budget"]:
+    if list(keys[:-1]) == ["budget"]:
         section.clear()
     if ".".join(keys) not in LOCK_ALLOWS:
         content.pop("lock", None)

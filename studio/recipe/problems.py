@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from studio import registry
-from studio.settings import TrainerSettings
-
-Path = tuple[str | int, ...]
+from studio.recipe.fields import Path, dotted, known_fields
 
 VALUE_WIDTH = 60
 KEYS_LISTED = 12
@@ -56,12 +52,6 @@ def sentences(
     return list(dict.fromkeys(lines))
 
 
-def dotted(path: Path) -> str:
-    """``("sampling", "prompts", 0)`` as ``sampling.prompts[0]``."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".") or "recipe"
-
-
 def show(value: Any) -> str:
     """A value as the user would have written it, cut to a readable length."""
     if value is None:
@@ -87,7 +77,7 @@ def _sentence(finding: ErrorDetails, path: Path, schema: type[BaseModel], kind: 
 
 
 def _missing(path: Path, schema: type[BaseModel], kind: str | None) -> str:
-    field = dict(_known_fields(schema, kind)).get(path)
+    field = dict(known_fields(schema, kind)).get(path)
     if field is None or not field.description:
         return "missing; give it a value"
     description = " ".join(field.description.split()).partition(". ")[0].rstrip(".")
@@ -126,7 +116,7 @@ def _nearest(kind: str, given: Any, context: dict[str, Any]) -> str:
 
 def _unknown_key(path: Path, schema: type[BaseModel], kind: str | None) -> str:
     key = str(path[-1])
-    known = [p for p, _ in _known_fields(schema, kind)]
+    known = [p for p, _ in known_fields(schema, kind)]
     siblings = [str(p[-1]) for p in known if p[:-1] == path[:-1]]
     if close := get_close_matches(key.lower(), siblings, n=1):
         return f'unknown key; did you mean "{close[0]}"?'
@@ -136,30 +126,6 @@ def _unknown_key(path: Path, schema: type[BaseModel], kind: str | None) -> str:
     if 0 < len(siblings) <= KEYS_LISTED:
         return f"unknown key; there are: {', '.join(siblings)}"
     return "unknown key; `studio recipe schema` lists all"
-
-
-def _known_fields(
-    schema: type[BaseModel], kind: str | None, above: Path = ()
-) -> Iterator[tuple[Path, FieldInfo]]:
-    """Every field of a schema by its path, the sections themselves among them, outermost first."""
-    inner: list[tuple[type[BaseModel], Path]] = []
-    for name, field in schema.model_fields.items():
-        if field.exclude:
-            continue
-        path = (*above, name)
-        yield path, field
-        if section := _section_of(field.annotation, kind):
-            inner.append((section, path))
-    for section, path in inner:
-        yield from _known_fields(section, kind, path)
-
-
-def _section_of(annotation: Any, kind: str | None) -> type[BaseModel] | None:
-    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-        return None
-    if annotation is TrainerSettings and kind in registry.plugins():
-        return registry.plugin(kind).settings
-    return annotation
 
 
 def _kind_of(content: Mapping[str, Any]) -> str | None:

@@ -20,7 +20,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from studio import registry
 from studio.adapters.formats import formats
 from studio.adapters.settings import ExportSettings
-from studio.bases.settings import BaseSettings
+from studio.bases.settings import BaseSettings, ModelName
 from studio.curation.settings import DatasetSettings
 from studio.evaluation.settings import EvaluationSettings
 from studio.preview.settings import SamplingSettings
@@ -53,7 +53,7 @@ class Recipe(Section):
     version: Literal[1] = VERSION
     """Version of this format."""
 
-    base_model: str = "pocket"
+    base_model: ModelName = "pocket"
     """The model to teach: ``pocket``, a hub id, a diffusers folder or a .safetensors file."""
 
     seed: int = Field(0, ge=0, lt=2**63)
@@ -131,7 +131,7 @@ class Recipe(Section):
     @field_validator("name")
     @classmethod
     def _folder_name(cls, name: str) -> str:
-        if not NAME_PATTERN.fullmatch(name) or name.partition(".")[0].lower() in RESERVED_NAMES:
+        if not is_name(name):
             raise ValueError(
                 f'"{name}" cannot name a folder; use up to 80 letters, digits, "-", "_" and ".", '
                 "beginning and ending with a letter or digit"
@@ -209,6 +209,12 @@ class Recipe(Section):
             message = f"{optimizer.lr_warmup_steps} is more than budget.steps, {steps}; lower it"
             raise _problem(("optimizer", "lr_warmup_steps"), message, optimizer.lr_warmup_steps)
         return self
+
+
+def is_name(name: str) -> bool:
+    """Whether a run's folder, or a file beside others, may be called so on every system."""
+    is_reserved = name.partition(".")[0].lower() in RESERVED_NAMES
+    return bool(NAME_PATTERN.fullmatch(name)) and not is_reserved
 
 
 def _format_names(trainer: TrainerSettings) -> list[str]:

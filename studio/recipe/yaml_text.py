@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
+from math import inf
 from typing import Any
 
 import yaml
@@ -28,6 +29,10 @@ CORE_SCHEMA = {
 }
 
 
+MOST_NODES = 1_000_000
+"""Of a document with every alias written out; a few lines of aliases can stand for billions."""
+
+
 class _Loader(yaml.SafeLoader):
     """A safe loader with the core schema's scalars and text keys."""
 
@@ -37,6 +42,14 @@ class _Loader(yaml.SafeLoader):
         for tag, construct in yaml.SafeLoader.yaml_constructors.items()
         if tag is None or tag.rpartition(":")[2] in ("null", "str", "seq", "map")
     }
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        if _nodes(node, {}) > MOST_NODES:
+            raise yaml.constructor.ConstructorError(
+                problem="its aliases stand for more than a recipe can hold",
+                problem_mark=node.start_mark,
+            )
+        return super().construct_document(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         content: dict[Hashable, Any] = {}
@@ -88,6 +101,16 @@ _Loader.add_constructor("tag:yaml.org,2002:bool", _Loader.construct_truth)
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole_number)
 _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_number)
 _Dumper.add_representer(str, _Dumper.represent_text)
+
+
+def _nodes(node: yaml.Node, counted: dict[int, float]) -> float:
+    """How many there are in and below a node; without end where one is inside itself."""
+    if id(node) not in counted:
+        counted[id(node)] = inf
+        within = node.value if isinstance(node, yaml.CollectionNode) else ()
+        pairs = within if isinstance(node, yaml.MappingNode) else [(each,) for each in within]
+        counted[id(node)] = 1 + sum(_nodes(each, counted) for pair in pairs for each in pair)
+    return counted[id(node)]
 
 
 def parse(text: str, name: str) -> Any:

@@ -131,6 +131,18 @@ class CheckpointFolder:
             shutil.rmtree(path)
 
 
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in a folder, whichever run it belongs to.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    description = _read_description(path)
+    if description is None:
+        raise RunError(f"{path} is no whole checkpoint; choose another")
+    return _load(path, description)
+
+
 def _read_description(path: Path) -> dict[str, Any] | None:
     """The content of checkpoint.json, or None where it or a file it names is not as written."""
     try:

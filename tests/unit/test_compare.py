@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from studio.cli.entry import exit_code
-from studio.compare import Contender, compare, table
+from studio.compare import compare
+from studio.contender import Contender, table
 from studio.errors import UserError
 from studio.evaluation.copying import CopyingResult
 from studio.evaluation.drift import DriftResult

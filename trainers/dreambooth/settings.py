@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,8 @@ class DreamBoothSettings(LoraWeights, TrainerSettings):
 
     kind: Literal["dreambooth"] = "dreambooth"
     """The method."""
+
+    leading: ClassVar[tuple[str, ...]] = ("weights", "rank")
 
     instance_prompt: str = ""
     """What every picture is called while training: a rare word and the class, such as ``a photo of sks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,8 @@ class LoraSettings(LoraWeights, TrainerSettings):
 
     kind: Literal["lora"] = "lora"
     """The method."""
+
+    leading: ClassVar[tuple[str, ...]] = ("rank",)
 
     train_text_encoder: bool = False
     """Adapt the text encoder too, of SDXL both: words bind faster to a new subject, and the old meaning

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -49,6 +49,8 @@ class TextualInversionSettings(TrainerSettings):
 
     kind: Literal["textual_inversion"] = "textual_inversion"
     """The method."""
+
+    leading: ClassVar[tuple[str, ...]] = ("num_vectors",)
 
     placeholder_tokens: tuple[str, ...] = ()
     """The new words, in lower case and without blanks, such as ``<mascot>``; words that the base knows are

@@ -43,7 +43,9 @@ def test_another_file_in_its_place_is_read_from_its_beginning(tmp_path: Path) ->
     path.write_bytes(b'{"event": "step", "step": 1}\n')
     tail = EventTail(path)
     tail.new()
-    (tmp_path / "other").write_bytes(b'{"event": "step", "step": 7}\n{"event": "step", "step": 8}\n')
+    (tmp_path / "other").write_bytes(
+        b'{"event": "step", "step": 7}\n{"event": "step", "step": 8}\n'
+    )
     (tmp_path / "other").replace(path)
     assert [event["step"] for event in tail.new()] == [7, 8]
     assert tail.begins_anew

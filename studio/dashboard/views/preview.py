@@ -1,9 +1,0 @@
-"""The page preview."""
-
-from __future__ import annotations
-
-import streamlit as st
-
-
-def page() -> None:
-    st.title("Preview")
