@@ -8,7 +8,7 @@ ICONS  := fluent-emoji-flat@1.2.6 fluent-emoji-high-contrast@1.2.6 emojione@1.2.
           noto-v1@1.2.5 fxemoji@1.2.2 streamline-emojis@1.2.4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard chromium test lint pocket pocket-report results curation-pays bench-curation bench-memory bench-adapter-tools mixed-sets picture-checks material clean
+.PHONY: help setup demo dashboard chromium test lint pocket pocket-report results curation-pays bench-curation bench-memory bench-dashboard bench-adapter-tools mixed-sets picture-checks material clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,9 @@ bench-curation: setup  ## in docs/results.md, how fast curation is beside cleanv
 bench-memory: setup  ## in docs/results.md, memory predicted and measured, and what the recipes take: about 15 minutes and 10 GB
 	$(BIN)/python benchmarks/memory_prediction.py --write
 	$(BIN)/python benchmarks/recipe_memory.py --write
+
+bench-dashboard: setup chromium  ## in docs/results.md, how quickly the dashboard reacts with 50 runs and 2,000 pictures: about 10 minutes
+	$(BIN)/python benchmarks/dashboard_reaction.py --write
 
 bench-adapter-tools: setup  ## in docs/results.md, what the tools for adapter files take on SDXL: about 20 minutes and 20 GB of disk
 	$(BIN)/python benchmarks/adapter_tools.py --write

@@ -12,6 +12,7 @@ import argparse
 import math
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from results_page import write_section
 
 from studio.recipe import starter_recipe
 from studio.run_folder import RunFolder
+from studio.workplace.drafts import Drafts
 from studio.workplace.picture_sets import PictureSets
 from studio.workplace.roots import Roots
 from studio.workplace.workplace import Workplace
@@ -35,7 +37,7 @@ from studio.workplace.workplace import Workplace
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES, RUNS, STEPS = 2000, 50, 3000
 REPEATS = 7
-SET = "many"
+SET, DRAFT = "many", "icons"
 PATIENCE_MS = 900_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -67,6 +69,7 @@ def furnished(folder: Path) -> Workplace:
     _make_pictures(pictures)
     workplace = Workplace.at(folder / "runs", Roots.of([folder]))
     PictureSets(workplace).add(pictures, SET)
+    Drafts(workplace).save(DRAFT, starter_recipe(pictures, trigger="flat icon", name=DRAFT).text)
     for number in range(RUNS):
         _make_run(workplace.runs, number, pictures)
     return workplace
@@ -119,6 +122,74 @@ def served(workplace: Workplace) -> Iterator[str]:
         process.wait()
 
 
+def opened(name: str) -> Reaction:
+    """The page of that name, from Start."""
+
+    def react(page: Page, _turn: int) -> None:
+        page.get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+
+    return react
+
+
+def to_start(page: Page) -> None:
+    page.get_by_role("link", name="Start", exact=True).click()
+    expect(page.get_by_role("heading", name="Begin with a set")).to_be_visible()
+    settled(page)
+
+
+def filtered(page: Page, turn: int) -> None:
+    """All pictures, those that are kept, and so on in turn."""
+    name = "all" if turn % 2 else "kept"
+    page.get_by_role("button", name=re.compile(rf"^{name} · ")).click()
+    expect(page.get_by_role("option").first).to_be_visible()
+
+
+def turned(page: Page, turn: int) -> None:
+    """The next page of the gallery."""
+    first = page.get_by_role("option").first
+    before = first.get_attribute("aria-label") or first.inner_text()
+    page.get_by_role("button", name=str(turn + 2), exact=True).click()
+    expect(first).not_to_contain_text(before.split(",", maxsplit=1)[0])
+
+
+def dropped(page: Page, turn: int) -> None:
+    """One picture, by the key; until the count above the gallery says so."""
+    tile = page.get_by_role("option").nth(turn)
+    count = page.get_by_role("button", name=re.compile(r"^kept · "))
+    before = count.inner_text()
+    tile.press("d")
+    expect(count).not_to_have_text(before)
+
+
+def another_run(page: Page, turn: int) -> None:
+    """Chosen from the list of fifty."""
+    name = f"run-{turn + 10:02d}"
+    page.get_by_role("combobox", name="Run").click()
+    page.get_by_role("option", name=re.compile(f"^{name} ")).click()
+    expect(page).to_have_url(re.compile(f"run={name}"))
+
+
+def another_rank(page: Page, turn: int) -> None:
+    """A number of the form, until the YAML beside it has it."""
+    box = page.get_by_label("Rank", exact=True)
+    box.fill(str(turn + 3))
+    box.press("Enter")
+    expect(page.get_by_text(f"rank: {turn + 3}").first).to_be_visible()
+
+
+PAGES = ("Sets", "Recipe", "Train", "Preview", "Compare", "Export")
+REACTIONS: dict[str, tuple[str, Reaction]] = {
+    **{f"open {name}": ("", opened(name)) for name in PAGES},
+    "Sets: filter the gallery": (f"sets?set={SET}", filtered),
+    "Sets: turn a page": (f"sets?set={SET}", turned),
+    "Sets: drop a picture": (f"sets?set={SET}", dropped),
+    "Recipe: change a number": (f"recipe?draft={DRAFT}", another_rank),
+    "Train: look at another run": ("train", another_run),
+}
+"""What is done, by its name in the table: where, and how."""
+
+
 def measured(url: str) -> dict[str, list[float]]:
     """Seconds of each reaction, by what was done; the first time is not counted."""
     path = next(filter(None, map(shutil.which, BROWSERS)))
@@ -131,7 +202,13 @@ def measured(url: str) -> dict[str, list[float]]:
         for name, (place, reaction) in REACTIONS.items():
             page.goto(url + place)
             settled(page)
-            times = [_seconds(page, reaction, turn) for turn in range(REPEATS + 1)]
+            if place.startswith("sets"):
+                expect(page.get_by_role("option").first).to_be_visible()  # judged, the first time
+            times = []
+            for turn in range(REPEATS + 1):
+                if not place:
+                    to_start(page)
+                times.append(_seconds(page, reaction, turn))
             rows[name] = times[1:]
             print(f"{name}: {median(times[1:]):.2f} s", file=sys.stderr, flush=True)
         browser.close()

@@ -18,6 +18,7 @@ from studio.errors import RecipeError
 from studio.forms.sheet import header, joined
 from studio.recipe import load_recipe, starter_recipe, yaml_text
 from studio.recipe.loading import FOLDERS
+from studio.recipe.starter import USUAL_METHOD
 from studio.run_folder import RunFolder
 from studio.workplace.sample_sets import shipped
 
@@ -55,6 +56,11 @@ class StartingPoint:
     comment: str
     content: Mapping[str, Any]
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is of the method that most people begin with."""
+        return self.method == USUAL_METHOD
+
     def text(self, name: str, dataset: Mapping[str, Any], base_model: str = "") -> str:
         """A recipe of that name on a set of pictures.
 
@@ -71,10 +77,16 @@ class StartingPoint:
 
 @lru_cache(maxsize=1)
 def starting_points() -> tuple[StartingPoint, ...]:
-    """Every ready recipe, those for the least memory first; none where the repository is not here."""
+    """Every ready recipe, those for the least memory first, of them the usual method's; none where the
+    repository is not here.
+    """
     folder = shipped(RECIPES)
     found = map(_starting_point, sorted(folder.glob("*.yaml"))) if folder else ()
-    return tuple(sorted(found, key=lambda point: (point.memory_gb or 0, point.name)))
+    return tuple(sorted(found, key=_rank))
+
+
+def _rank(point: StartingPoint) -> tuple[int, bool, str]:
+    return point.memory_gb or 0, not point.is_usual, point.name
 
 
 def starter_text(name: str, method: str, base_model: str, dataset: Mapping[str, Any]) -> str:

@@ -16,6 +16,8 @@ from studio.recipe.schema import Recipe
 from studio.training.optimizer_settings import OPTIMIZER_DEFAULTS
 
 STEPS_PER_IMAGE = 100
+USUAL_METHOD = "lora"
+"""Where most people begin."""
 
 HEADER = """\
 # What:    {summary}
@@ -30,7 +32,7 @@ def starter_recipe(
     source: Path | str,
     *,
     trigger: str = "",
-    method: str = "lora",
+    method: str = USUAL_METHOD,
     base_model: str = "pocket",
     name: str | None = None,
     overrides: Sequence[str] = (),

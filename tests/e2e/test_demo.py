@@ -13,9 +13,11 @@ from safetensors import safe_open
 
 from studio.bases.loading import load_base
 from studio.bases.source import locate
+from studio.cli.entry import exit_code
 from studio.preview.pairs import sample_pairs
 from studio.preview.sampler import initial_latents
 from studio.preview.settings import SamplingSettings
+from studio.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow
 
@@ -109,3 +111,19 @@ def test_the_preview_is_a_readable_picture(demo) -> None:
     with Image.open(demo.folder / "samples" / "preview.png") as grid:
         grid.load()
         assert grid.width > 1000
+
+
+def test_an_adapter_of_the_last_checkpoint_is_what_was_exported(demo, tmp_path) -> None:
+    *_, last = RunFolder(demo.folder).checkpoint_steps()
+    words = ["--checkpoint", str(last), "--to", "kohya", "--out", str(tmp_path / "out")]
+    assert exit_code(["export", "demo", *words, "--runs", str(demo.folder.parent)]) == 0
+    assert (tmp_path / "out" / demo.adapter.name).read_bytes() == demo.adapter.read_bytes()
+
+
+def test_a_step_without_a_checkpoint_is_refused_and_those_there_are_named(
+    demo, tmp_path, capsys
+) -> None:
+    words = ["--checkpoint", "1", "--to", "kohya", "--out", str(tmp_path / "out")]
+    assert exit_code(["export", "demo", *words, "--runs", str(demo.folder.parent)]) == 2
+    assert "keeps no checkpoint of step 1; there are:" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -143,10 +143,12 @@ def _cards(
 
 def _card(point: StartingPoint, pictures: str, dataset: Mapping[str, Any], where: str) -> None:
     room = f"{point.memory_gb} GB" if point.memory_gb else "no GPU"
-    st.markdown(f"**{plain(label_of(point.method))}** :gray[{plain(point.base)}, {room}]")
+    usual = " :green-badge[the usual beginning]" if point.is_usual else ""
+    st.markdown(f"**{plain(label_of(point.method))}** :gray[{plain(point.base)}, {room}]{usual}")
     st.markdown(plain(point.what))
     st.caption(f"Needs {plain(point.needs)}")
-    if st.button("Start with this recipe", key=f"start/{point.name}"):
+    look: Literal["primary", "secondary"] = "primary" if point.is_usual else "secondary"
+    if st.button("Start with this recipe", key=f"start/{point.name}", type=look):
         with told_errors():
             name = _new_name(pictures, point.method)
             drafts().save(name, point.text(name, dataset, _allowed(where)))

@@ -11,7 +11,7 @@ from studio.dashboard.parts.told import told_errors
 from studio.workplace.picture_sets import PictureSets
 from studio.workplace.sample_sets import SampleSet, sample_sets
 
-SHOWN = 6
+SHOWN = 4
 PICTURE_PX = 64
 
 
@@ -48,7 +48,7 @@ def _own() -> None:
         "Better fewer pictures than bad ones."
     )
     if st.button("Choose pictures", icon=":material/add_photo_alternate:"):
-        go("sets", add="yes")
+        go("sets")
 
 
 def _go_to_set(sample: SampleSet) -> None:

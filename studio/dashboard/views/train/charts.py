@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from studio.dashboard.style import SAFELIGHT
-from studio.watching.curves import Curve, Point
+from studio.watching.curves import Point
 from studio.watching.follower import VALIDATION, Followed
 
 HEIGHT_PX = 240
@@ -21,12 +21,9 @@ def charts(known: Followed) -> None:
     with loss:
         _show(_loss(known), "Loss by step: of each step, smoothed, and of held-out pictures")
     with rate:
-        _show(_line(known.curves["learning_rate"], "learning rate", ".1e"), "Learning rate by step")
+        _show(_line(known, "learning_rate", ".1e"), "Learning rate by step")
     with pace:
-        _show(
-            _line(known.curves["images_per_second"], "images a second", ".1f"),
-            "Images a second by step",
-        )
+        _show(_line(known, "images_per_second", ".1f"), "Images a second by step")
 
 
 def _show(spec: dict[str, Any], alt: str) -> None:
@@ -49,7 +46,7 @@ def _loss(known: Followed) -> dict[str, Any]:
     }
     line = {"type": "line", "interpolate": "monotone", "clip": True}
     return {
-        "encoding": _axes("loss", ".3f") | {"color": colour},
+        "encoding": _axes(known, "loss", ".3f") | {"color": colour},
         "layer": [
             {"data": _rows(EACH_STEP, loss.points()), "mark": line | {"opacity": 0.45}},
             {"data": _rows(SMOOTH, loss.smoothed()), "mark": line | {"strokeWidth": 2.5}},
@@ -61,18 +58,25 @@ def _loss(known: Followed) -> dict[str, Any]:
     }
 
 
-def _line(curve: Curve, name: str, number_format: str) -> dict[str, Any]:
+def _line(known: Followed, name: str, number_format: str) -> dict[str, Any]:
     return {
-        "data": _rows(name, curve.points()),
+        "data": _rows(name, known.curves[name].points()),
         "mark": {"type": "line", "color": SAFELIGHT},
-        "encoding": _axes(name, number_format),
+        "encoding": _axes(known, name.replace("_", " "), number_format),
     }
 
 
-def _axes(name: str, number_format: str) -> dict[str, Any]:
+def _axes(known: Followed, name: str, number_format: str) -> dict[str, Any]:
+    steps = {"domain": [0, known.total_steps]} if known.total_steps else {}  # it grows into its frame
     value = {"field": "value", "type": "quantitative", "title": name, "scale": {"zero": False}}
     return {
-        "x": {"field": "step", "type": "quantitative", "title": "step", "axis": {"tickMinStep": 1}},
+        "x": {
+            "field": "step",
+            "type": "quantitative",
+            "title": "step",
+            "scale": steps,
+            "axis": {"tickMinStep": 1},
+        },
         "y": value | {"axis": {"format": number_format}},
     }
 

@@ -1,0 +1,118 @@
+"""Every page where there is nothing, where something is wrong, and where others are not let in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.a_dashboard import Dashboard, Open, Shoot
+
+PAGES = ("", "sets", "recipe", "train", "preview", "compare", "export")
+
+EMPTY = {
+    "sets": "Sample sets",
+    "recipe": "Begin with",
+    "train": "Nothing was trained yet",
+    "preview": "Nothing drawn yet",
+    "compare": "Nothing to compare yet",
+    "export": "Nothing to export yet",
+}
+
+WRONG = {
+    "sets?set=flat-icns": "there is no set",
+    "recipe?draft=..%2F..%2Fetc": "etc",
+    "recipe?run=nobody": "there is no run",
+    "preview?run=nobody": "nobody",
+    "compare?run=nobody&run=nobody-2": "Nothing to compare yet",
+    "export?run=nobody": "Nothing to export yet",
+    "train?run=nobody": "Nothing was trained yet",
+}
+
+
+@pytest.mark.parametrize("path", EMPTY)
+def test_where_there_is_nothing_it_says_what_will_be_there(visit: Open, path: str) -> None:
+    expect(visit(path).get_by_text(EMPTY[path]).first).to_be_visible()
+
+
+@pytest.mark.parametrize("path", WRONG)
+def test_an_address_that_leads_nowhere_is_told_in_a_line(visit: Open, path: str) -> None:
+    page = visit(path)
+    expect(page.get_by_text(re.compile(WRONG[path])).first).to_be_visible()
+    expect(page.get_by_text("A fault of ours")).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_is_wider_than_a_tablet_or_without_words_for_its_pictures(
+    visit: Open, path: str
+) -> None:
+    page = visit(path, tablet=True, dark=False)
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    without = page.locator("img:not([alt]), img[alt='']").count()
+    assert without == 0
+
+
+def test_the_keyboard_alone_leads_to_every_page(visit: Open) -> None:
+    page = visit()
+    names = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.innerText || ''").strip())
+    reached = [
+        name for name in names if name.split("\n")[-1] in ("Sets", "Recipe", "Train", "Export")
+    ]
+    assert len(reached) >= 4, names
+
+
+def test_a_path_outside_the_roots_is_refused_on_the_page(visit: Open, shoot: Shoot) -> None:
+    page = visit("sets")
+    page.get_by_role("tab", name="A folder on this computer").click()
+    box = page.get_by_role("textbox", name="Folder, .zip or .tar")
+    box.fill("/etc")
+    box.press("Enter")
+    expect(page.get_by_role("alert").first).to_contain_text("outside the folders")
+    shoot(page, "refused")
+
+
+def test_a_zip_that_leads_out_of_its_folder_is_refused(
+    visit: Open, dashboard: Dashboard, tmp_path: Path
+) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "trap.zip", "w") as archive:
+        archive.writestr("../../../caught.png", b"not where it should be")
+    page = visit("sets")
+    page.get_by_role("tab", name="Drop pictures or a zip").click()
+    page.locator("input[type=file]").first.set_input_files(tmp_path / "trap.zip")
+    page.get_by_role("button", name="Use these pictures").click()
+    expect(page.get_by_role("alert").first).to_contain_text("trap")
+    assert not list(dashboard.folder.rglob("caught.png"))
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard that others could reach."""
+    made = Dashboard(tmp_path_factory.mktemp("guarded"), ["--host", "0.0.0.0"])
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_from_elsewhere_nobody_comes_in_without_the_token(
+    browser: Browser, guarded: Dashboard
+) -> None:
+    with_token = guarded.url.replace("0.0.0.0", "127.0.0.1")
+    bare = with_token.partition("?")[0]
+    page: Page = browser.new_page()
+    page.goto(bare + "train")
+    expect(page.get_by_text("open the address with its token")).to_be_visible()
+    page.goto(with_token)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert "token" not in page.url
+    page.goto(bare + "train")
+    expect(page.get_by_role("heading", name="Train")).to_be_visible()
+    page.close()
