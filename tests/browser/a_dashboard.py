@@ -28,6 +28,7 @@ class Dashboard:
     options: list[str] = field(default_factory=list)
     url: str = ""
     process: subprocess.Popen[str] | None = None
+    was_killed: bool = False
 
     @property
     def runs(self) -> Path:
@@ -62,6 +63,7 @@ class Dashboard:
     def stop(self, how: int = signal.SIGINT) -> None:
         assert self.process is not None
         assert self.process.stdout is not None
+        self.was_killed = True
         self.process.send_signal(how)
         self.process.wait(timeout=PATIENCE_SECONDS)
         self.process.stdout.close()

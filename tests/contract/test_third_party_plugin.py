@@ -41,6 +41,7 @@ def test_a_recipe_trains_exports_and_previews_it(
     command = [sys.executable, "-m", "studio", "train", "--dataset", str(source)]
     command += ["--method", "bias_only", "--trigger", "mascot", "--name", "biases", "--steps", "4"]
     command += ["--set", "evaluation.enabled=false", "--set", "sampling.num_inference_steps=2"]
+    command += ["--set", "validation.enabled=false", "--set", "sampling.seeds=[0]"]
     done = subprocess.run(
         [*command, "--runs", str(tmp_path / "runs"), "--json"],
         check=False,

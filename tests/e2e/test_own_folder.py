@@ -22,6 +22,7 @@ def test_a_folder_and_a_trigger_are_enough(studio, tmp_path: Path) -> None:
     done = studio(
         *("train", "--dataset", pictures, "--trigger", "my style", "--steps", "4"),
         *("--set", "sampling.num_inference_steps=2", "--set", "evaluation.prompts=2"),
+        *("--set", "sampling.seeds=[0]", "--set", "evaluation.seeds=[0]"),
         *("--runs", tmp_path / "runs"),
     )
 
