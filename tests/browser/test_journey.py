@@ -148,8 +148,7 @@ def test_the_finished_file_is_previewed(visit: Open, shoot: Shoot) -> None:
     page.get_by_role("textbox", name="Prompts, one a line").fill(
         "flat icon, a red apple\nflat icon, a cat"
     )
-    page.get_by_role("textbox", name="Prompts, one a line").press("Control+Enter")
-    page.get_by_role("button", name="Draw", exact=True).click()
+    page.get_by_test_id("stBaseButton-primary").filter(has_text="Draw").click()
     drawn = page.get_by_role("link", name="Download PNG")
     expect(drawn).to_be_visible(timeout=240_000)
     shoot(page, "preview")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ WRONG = {
     "sets?set=flat-icns": "there is no set",
     "recipe?draft=..%2F..%2Fetc": "etc",
     "recipe?run=nobody": "there is no run",
-    "preview?run=nobody": "nobody",
+    "preview?run=nobody": "Nothing drawn yet",
     "compare?run=nobody&run=nobody-2": "Nothing to compare yet",
     "export?run=nobody": "Nothing to export yet",
     "train?run=nobody": "Nothing was trained yet",
@@ -81,8 +82,6 @@ def test_a_path_outside_the_roots_is_refused_on_the_page(visit: Open, shoot: Sho
 def test_a_zip_that_leads_out_of_its_folder_is_refused(
     visit: Open, dashboard: Dashboard, tmp_path: Path
 ) -> None:
-    import zipfile
-
     with zipfile.ZipFile(tmp_path / "trap.zip", "w") as archive:
         archive.writestr("../../../caught.png", b"not where it should be")
     page = visit("sets")
@@ -114,5 +113,5 @@ def test_from_elsewhere_nobody_comes_in_without_the_token(
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     assert "token" not in page.url
     page.goto(bare + "train")
-    expect(page.get_by_role("heading", name="Train")).to_be_visible()
+    expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
     page.close()

@@ -30,5 +30,6 @@ def tell(error: StudioError | str) -> None:
 def nothing_yet(title: str, text: str, icon: str = ":material/inbox:") -> None:
     """An empty place, with what will be there and how it gets there."""
     with st.container(border=True, horizontal_alignment="center"):
-        st.markdown(f"### {icon} {title}", text_alignment="center")
+        st.markdown(icon, text_alignment="center")
+        st.markdown(f"### {title}", text_alignment="center")
         st.markdown(text, text_alignment="center")
