@@ -113,3 +113,28 @@ def test_importing_these_imports_no_torch(name: str) -> None:
 def test_curation_never_imports_torch_at_all(name: str) -> None:
     found = {n for n in imports(modules()[name]) if n.split(".")[0] in HEAVY}
     assert not found, f"{name} imports {sorted(found)}"
+
+
+WHERE_PEOPLE_FROM_ELSEWHERE_COME = ("dashboard", "errands", "forms", "watching", "workplace")
+NEVER_CALLED = {"system", "popen", "exec", "eval", "__import__", "literal_eval"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        n
+        for n in modules()
+        if n.startswith(tuple(f"studio.{r}" for r in WHERE_PEOPLE_FROM_ELSEWHERE_COME))
+    ],
+)
+def test_what_a_browser_reaches_runs_no_shell_and_unpickles_nothing(name: str) -> None:
+    path = modules()[name]
+    found = imports(path) & {"pickle", "shelve", "marshal", "dill", "joblib", "torch.load"}
+    if name != "studio.errands.lane":  # it starts our own processes, by a list of words
+        found |= imports(path) & {"subprocess"}
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            found |= {called} & {"torch.load"} | {called.rpartition(".")[2]} & NEVER_CALLED
+            found |= {"shell=" for keyword in node.keywords if keyword.arg == "shell"}
+    assert not found, f"{name}: {sorted(found)}"
