@@ -26,10 +26,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 RUN, STEPS = "flat-icons-lora", 60
 QUICK = {
-    "sampling": {"num_inference_steps": 4, "every_steps": 15, "seeds": [0]},
-    "checkpoint": {"every_steps": 5},
-    "validation": {"every_steps": 20},
-    "evaluation": {"prompts": 4, "seeds": [0]},
+    "sampling": {"num_inference_steps": 6, "every_steps": 20, "seeds": [0]},
+    "checkpoint": {"every_steps": 10},
+    "validation": {"every_steps": 30, "max_pictures": 4},
+    "evaluation": {"prompts": 2, "seeds": [0], "drift_prompts": ["dog"]},
     "precision": {"num_threads": 1},
 }
 """What makes a run short; a learner would leave all of it alone."""
@@ -177,7 +177,8 @@ def _second_run(dashboard: Dashboard, visit: Open) -> None:
     page.get_by_text("Edit as YAML").click()
     box = page.get_by_role("textbox", name="Recipe as YAML")
     content = yaml.safe_load(box.input_value())
-    content["budget"] = {"steps": 12}
+    content["budget"] = {"steps": 8}
+    content["sampling"] = {"num_inference_steps": 2, "prompts": ["a cat"], "seeds": [0]}
     content["trainer"]["rank"] = 2
     box.fill(yaml.safe_dump(content))
     box.press("Control+Enter")
