@@ -30,13 +30,14 @@ from studio.curation.sources import given
 from studio.curation.sources.folder import pictures_folder
 from studio.curation.sources.kinds import recognised
 from studio.errors import DatasetError
+from studio.recipe.schema import is_name
 from studio.workplace.hand_captions import has_captions, read_caption, write_caption
 from studio.workplace.judgement import Judgement
 from studio.workplace.picture_roots import picture_roots
 from studio.workplace.picture_set import PictureSet
 from studio.workplace.reading import settings_of
 from studio.workplace.set_folder import SET_NAME, SetFolder
-from studio.workplace.set_names import free_name, is_set_name
+from studio.workplace.set_names import free_name
 from studio.workplace.uploads import Upload, receive
 from studio.workplace.workplace import Workplace
 
@@ -53,7 +54,7 @@ class PictureSets:
     def names(self) -> list[str]:
         """Sorted."""
         found = self._root.glob(f"*/{SET_NAME}")
-        return sorted(path.parent.name for path in found if is_set_name(path.parent.name))
+        return sorted(path.parent.name for path in found if is_name(path.parent.name))
 
     def get(self, name: str) -> PictureSet:
         """Raises:
@@ -65,7 +66,7 @@ class PictureSets:
         """Raises:
         DatasetError: there is no such set; names the nearest.
         """
-        place = SetFolder(self._root / name) if is_set_name(name) else None
+        place = SetFolder(self._root / name) if is_name(name) else None
         if place is None or not place.set_path.is_file():
             near = get_close_matches(name, self.names(), n=1)
             hint = f'did you mean "{near[0]}"?' if near else "choose one of the list, or add it"

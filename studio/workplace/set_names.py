@@ -5,24 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 
-from studio.recipe.schema import NAME_PATTERN, RESERVED_NAMES
+from studio.recipe.schema import is_name
 from studio.recipe.starter import run_name
 
 _ROOM_FOR_NUMBER = 74
 
 
-def is_set_name(name: str) -> bool:
-    return bool(NAME_PATTERN.fullmatch(name)) and not _is_reserved(name)
-
-
 def free_name(title: str, is_taken: Callable[[str], bool]) -> str:
     """A name made from any title, with a number where there is one of that name already."""
     name = run_name(title)[:_ROOM_FOR_NUMBER].rstrip("-._")
-    if not is_set_name(name):
+    if not is_name(name):
         name = "pictures"
     numbered = (f"{name}-{number}" for number in count(2))
     return name if not is_taken(name) else next(n for n in numbered if not is_taken(n))
-
-
-def _is_reserved(name: str) -> bool:
-    return name.partition(".")[0].lower() in RESERVED_NAMES

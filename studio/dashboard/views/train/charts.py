@@ -67,7 +67,9 @@ def _line(known: Followed, name: str, number_format: str) -> dict[str, Any]:
 
 
 def _axes(known: Followed, name: str, number_format: str) -> dict[str, Any]:
-    steps = {"domain": [0, known.total_steps]} if known.total_steps else {}  # it grows into its frame
+    steps = (
+        {"domain": [0, known.total_steps]} if known.total_steps else {}
+    )  # it grows into its frame
     value = {"field": "value", "type": "quantitative", "title": name, "scale": {"zero": False}}
     return {
         "x": {
