@@ -131,6 +131,15 @@ class RunFolder:
         """
         return load_recipe(self.lock_path if self.lock_path.is_file() else self.recipe_path)
 
+    def intended_recipe(self) -> Recipe:
+        """The locked recipe but for what the machine's state decided: what its author would repeat.
+
+        Raises:
+            RecipeError: it was changed by hand and is no recipe any more.
+        """
+        given = load_recipe(self.recipe_path)
+        return self.recipe().model_copy(update={"precision": given.precision})
+
     def adapters(self) -> list[AdapterFiles]:
         """The exported adapter once for each format, the recipe's first in front; none before export."""
         exports = (event for event in self.events.read() if event["event"] == "exported")

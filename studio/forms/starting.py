@@ -16,8 +16,8 @@ from studio.bases.families import FAMILIES
 from studio.bases.identity import identify_published
 from studio.errors import RecipeError
 from studio.forms.sheet import header, joined
+from studio.queue.places import MARK
 from studio.recipe import load_recipe, starter_recipe, yaml_text
-from studio.recipe.loading import FOLDERS
 from studio.recipe.starter import USUAL_METHOD
 from studio.run_folder import RunFolder
 from studio.workplace.sample_sets import shipped
@@ -114,20 +114,24 @@ def starter_text(name: str, method: str, base_model: str, dataset: Mapping[str, 
 
 
 def text_of_run(folder: RunFolder, name: str) -> str:
-    """The recipe of a run as it was given, under another name.
+    """The recipe of a run under another name, with only what differs from the defaults.
 
     Its folders are named as the run found them: the recipe file that they were relative to is elsewhere.
 
     Raises:
         RecipeError: it was changed by hand and is no recipe any more.
     """
-    text = folder.recipe_path.read_text("utf-8")
-    content = yaml_text.parse(text, folder.name) | {"name": name}
-    content.pop("lock", None)
-    found = folder.recipe().dataset.model_dump(mode="json")
-    own = content["dataset"]
-    content["dataset"] = own | {key: found[key] for key in FOLDERS if own.get(key)}
-    return _comment(text) + yaml_text.dump(content)
+    recipe = folder.intended_recipe()
+    content: dict[str, Any] = {
+        "version": recipe.version,
+        "name": name,
+        "base_model": recipe.base_model,
+    }
+    content |= recipe.model_dump(mode="json", exclude_defaults=True) | {"name": name}
+    content["trainer"] = {"kind": recipe.trainer.kind, **content.get("trainer", {})}
+    written = folder.recipe_path.read_text("utf-8").splitlines(keepends=True)
+    comment = _comment("".join(line for line in written if not line.startswith(MARK)))
+    return comment + yaml_text.dump(content)
 
 
 def base_title(base_model: str) -> str:

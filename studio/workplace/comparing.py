@@ -32,7 +32,9 @@ def report_of(adapter: FoundAdapter) -> EvaluationReport | None:
 
 def recipe_rows(found: Sequence[FoundAdapter]) -> dict[str, list[str]]:
     """Every setting in which some recipe differs from the first, a cell for each."""
-    recipes = [RunFolder(adapter.run).recipe() for adapter in found if adapter.run is not None]
+    recipes = [
+        RunFolder(adapter.run).intended_recipe() for adapter in found if adapter.run is not None
+    ]
     rows: dict[str, list[str]] = {}
     for number, recipe in enumerate(recipes[1:], start=1):
         for path, before, after in (change.row() for change in difference(recipes[0], recipe)):
@@ -63,11 +65,14 @@ def _of_checkpoint(adapter: FoundAdapter) -> Iterator[str]:
 def _contender(adapter: FoundAdapter) -> Contender | None:
     if adapter.run is None or not adapter.files:
         return None
-    return _read(adapter.run, adapter.written)
+    report = RunFolder(adapter.run).report_path
+    measured_ns = report.stat().st_mtime_ns if report.is_file() else 0
+    return _read(adapter.run, adapter.written, measured_ns)
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _read(run: Path, written: str) -> Contender | None:  # noqa: ARG001 - tells one export from the next
+def _read(run: Path, _written: str, _measured_ns: int) -> Contender | None:
+    """What the file and the report of these times say."""
     try:
         return Contender.of(RunFolder(run))
     except (StudioError, KeyError, TypeError, ValueError):  # ended otherwise, or a report of before

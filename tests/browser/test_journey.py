@@ -20,7 +20,7 @@ from studio.run_folder import RunFolder
 from studio.workplace.picture_sets import PictureSets
 from studio.workplace.roots import Roots
 from studio.workplace.workplace import Workplace
-from tests.browser.a_dashboard import Dashboard, Open, Shoot
+from tests.browser.a_dashboard import Dashboard, Open, Shoot, settled
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -135,7 +135,7 @@ def test_it_is_watched_stopped_killed_and_goes_on(
     assert folder.state == "running", "the trainer does not need the dashboard"
     dashboard.start()
     page.reload()
-    expect(page.get_by_text(re.compile("Finished")).first).to_be_visible(timeout=300_000)
+    expect(page.get_by_role("button", name="Preview")).to_be_visible(timeout=300_000)
     done = [event["step"] for event in folder.events.read() if event["event"] == "step"]
     assert done[-1] == STEPS
     assert sorted(set(done)) == list(range(1, STEPS + 1))
@@ -154,6 +154,17 @@ def test_the_finished_file_is_previewed(visit: Open, shoot: Shoot) -> None:
     shoot(page, "preview")
     page.reload()
     expect(page.get_by_role("link", name="Download PNG")).to_be_visible()
+    for name in (
+        "Export",
+        "Compare",
+        "Export",
+        "Train",
+        "Preview",
+    ):  # what is chosen there stays there
+        page.get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+        settled(page)
+        expect(page.get_by_text("A fault of ours")).to_have_count(0)
 
 
 def test_two_runs_are_compared(visit: Open, dashboard: Dashboard, shoot: Shoot) -> None:
@@ -185,7 +196,7 @@ def _second_run(dashboard: Dashboard, visit: Open) -> None:
     expect(page.get_by_text("Nothing to mend")).to_be_visible()
     page.get_by_role("button", name="Put in the queue").click()
     expect(page).to_have_url(re.compile("/train"))
-    expect(page.get_by_text(re.compile("Finished")).first).to_be_visible(timeout=300_000)
+    expect(page.get_by_role("button", name="Preview")).to_be_visible(timeout=300_000)
 
 
 def test_the_adapter_leaves_for_another_tool(

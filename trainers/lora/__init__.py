@@ -6,7 +6,7 @@ from trainers.lora.settings import LoraSettings
 
 plugin = TrainerPlugin(
     kind="lora",
-    summary="Low-rank matrices beside the attention's own: the field's standard adapter.",
+    summary="Styles and subjects by low-rank matrices beside the base's own: the field's standard adapter.",
     settings=LoraSettings,
     trainer_path="trainers.lora.trainer:LoraTrainer",
     adapter_kinds=LOW_RANK,

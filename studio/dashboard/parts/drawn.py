@@ -102,6 +102,7 @@ def _result(done: Drawing) -> None:
             _row(heading, row, columns)
     else:
         st.image(str(done.grid), width="stretch", alt=_sheet_alt(done))
+        st.caption("A click on the sign in the sheet's corner shows it in full size.")
     st.link_button(
         "Download PNG",
         download_url(done.grid),

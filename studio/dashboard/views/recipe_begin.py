@@ -145,8 +145,8 @@ def _card(point: StartingPoint, pictures: str, dataset: Mapping[str, Any], where
     room = f"{point.memory_gb} GB" if point.memory_gb else "no GPU"
     usual = " :green-badge[the usual beginning]" if point.is_usual else ""
     st.markdown(f"**{plain(label_of(point.method))}** :gray[{plain(point.base)}, {room}]{usual}")
-    st.markdown(plain(point.what))
-    st.caption(f"Needs {plain(point.needs)}")
+    st.markdown(plain(methods()[point.method]))
+    st.caption(f"Made for: {plain(point.what)} Needs {plain(point.needs)}")
     look: Literal["primary", "secondary"] = "primary" if point.is_usual else "secondary"
     if st.button("Start with this recipe", key=f"start/{point.name}", type=look):
         with told_errors():

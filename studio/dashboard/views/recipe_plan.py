@@ -72,7 +72,7 @@ def _waiting(errand: Errand) -> None:
     if here().desk.standing(errand).is_over:
         st.rerun()
     st.skeleton(HEIGHT_PX)
-    st.caption("Rehearsing the run …")
+    st.caption("Estimating time and memory, which takes some seconds; there is no need to wait.")
 
 
 def _told(draft: OpenDraft, found: Mapping[str, Any]) -> None:

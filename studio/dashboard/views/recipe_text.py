@@ -48,7 +48,7 @@ def changes(sheet: Sheet) -> None:
         return
     with told_errors():
         run = RunFolder.open(since, here().workplace.runs)
-        rows = [change.row() for change in difference(run.recipe(), sheet.recipe)]
+        rows = [change.row() for change in difference(run.intended_recipe(), sheet.recipe)]
         if not rows:
             st.caption("Nothing: they set the same.")
             return

@@ -84,7 +84,16 @@ def result(demo: RunFolder, **changes: Any) -> Standing:
 def test_without_a_run_it_says_what_comes_here(place: Here) -> None:
     app = opened()
     assert not app.exception
-    assert "Nothing to export yet" in app.markdown[0].value
+    assert "Nothing to export yet" in app.markdown[1].value
+
+
+def test_what_several_pages_choose_is_one_run_here(demo: RunFolder) -> None:
+    """Preview and Compare keep a list under the same name."""
+    app = AppTest.from_function(page, default_timeout=20)
+    app.session_state["run"] = ["gone", "demo"]
+    app.run()
+    assert not app.exception
+    assert app.selectbox[0].value == "demo"
 
 
 def test_a_run_that_has_not_ended_says_what_is_missing(place: Here) -> None:

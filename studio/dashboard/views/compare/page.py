@@ -10,6 +10,7 @@ from studio.dashboard.here import here
 from studio.dashboard.parts.plain import plain
 from studio.dashboard.parts.told import nothing_yet, told_errors
 from studio.dashboard.views.compare.pictures import pictures
+from studio.run_folder import RunFolder
 from studio.workplace.adapters_found import FoundAdapter, adapters_of_runs
 from studio.workplace.comparing import figures, recipe_rows, report_of
 
@@ -105,7 +106,13 @@ def _verdicts(chosen: Sequence[FoundAdapter]) -> None:
         report = report_of(adapter)
         with place, st.container(border=True, height="stretch"):
             st.markdown(f"**{plain(adapter.name)}**")
-            st.markdown(plain(report.verdict) if report else "Not measured.")
+            st.markdown(plain(report.verdict) if report else _why_not(adapter))
+
+
+def _why_not(adapter: FoundAdapter) -> str:
+    if adapter.run is not None and RunFolder(adapter.run).state == "running":
+        return ":material/hourglass_top: Being measured; look again in a minute."
+    return "Not measured."
 
 
 def _recipes(chosen: Sequence[FoundAdapter]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from studio.adapters.for_tools import TARGETS
@@ -48,15 +50,22 @@ def _chosen() -> FoundAdapter | None:
             ":material/output:",
         )
         return None
-    was = st.session_state.get(RUN)
-    if was is not None and was not in runs:  # gone, or chosen among several on another page
-        st.session_state[RUN] = next((name for name in [*was] if name in runs), next(iter(runs)))
+    _keep_one_that_is_there(runs)
     name = left.selectbox("Run", list(runs), key=RUN, bind="query-params")
     adapter = adapter_of_run(RunFolder(runs[name or next(iter(runs))].path))
     with left:
         if not adapter.files:
             _not_finished(runs[adapter.name], adapter)
         return _in_state(adapter)
+
+
+def _keep_one_that_is_there(runs: Mapping[str, RunSummary]) -> None:
+    """The address may name a run that is gone, and another page several."""
+    was = st.session_state.get(RUN)
+    if was is None or (isinstance(was, str) and was in runs):
+        return
+    names = [was] if isinstance(was, str) else was
+    st.session_state[RUN] = next((name for name in names if name in runs), next(iter(runs)))
 
 
 def _not_finished(run: RunSummary, adapter: FoundAdapter) -> None:

@@ -15,7 +15,7 @@ from studio.dashboard.here import here
 from studio.dashboard.parts.plain import plain
 from studio.dashboard.parts.waited_for import waited_for
 from studio.errands.export_order import ExportOrder
-from studio.workplace.adapters_found import FoundAdapter
+from studio.workplace.adapters_found import POCKET, FoundAdapter
 
 HEIGHT_PX = 320
 
@@ -49,6 +49,9 @@ def _works(result: Mapping[str, Any], target: Target, adapter: FoundAdapter) -> 
                 type="primary",
                 icon=":material/download:",
             )
+    st.caption(
+        f"It changes the base model that it was trained on and its descendants: {_base(adapter)}."
+    )
     where, how = st.columns(2)
     name = Path(result["files"][0]["name"]).stem
     with where:
@@ -62,6 +65,12 @@ def _works(result: Mapping[str, Any], target: Target, adapter: FoundAdapter) -> 
     others = [tool for tool, because in reading.because.items() if not because]
     if also := [tool for tool in others if tool not in target.readers]:
         st.caption(f"The same file works in {', '.join(also)} too.")
+
+
+def _base(adapter: FoundAdapter) -> str:
+    if adapter.base_model == POCKET:
+        return "pocket, a small model to practise with, which other tools do not bring along"
+    return plain(adapter.base_model)
 
 
 def _refused(result: Mapping[str, Any], target: Target) -> None:

@@ -42,6 +42,7 @@ def adapters_panel(found: Sequence[FoundAdapter]) -> Chosen:
     names = st.multiselect(
         "Adapters",
         list(by_name),
+        default=None if RUNS in st.session_state else [a.name for a in found if a.files][:1],
         key=RUNS,
         bind="query-params",
         placeholder="None: the bare base model" if found else "There is none yet; train one",

@@ -28,7 +28,7 @@ def sampling_panel(triggers: Sequence[str]) -> SamplingSettings:
     words = " ".join(trigger for trigger in dict.fromkeys(triggers) if trigger)
     text = st.text_area(
         "Prompts, one a line",
-        with_trigger("\n".join(SUBJECTS), words) if words else "\n".join(SUBJECTS),
+        "\n".join(with_trigger(subject, words) if words else subject for subject in SUBJECTS),
         key=PROMPTS,
         bind="query-params",
         height=110,

@@ -17,13 +17,16 @@ from studio.workplace.picture_sets import PictureSets
 from studio.workplace.sample_sets import SampleSet, sample_sets
 from studio.workplace.uploads import ARCHIVES, MAX_FILES, MAX_PICTURE_BYTES, MAX_UPLOAD_MB
 
+TAB = "from"
+"""Of the page's address: which of the three ways in is open."""
+
 SAMPLES, UPLOAD, FOLDER = "Sample sets", "Drop pictures or a zip", "A folder on this computer"
 _ENDINGS = (*EXTENSIONS, ".txt", *ARCHIVES)
 
 
 def show(sets: PictureSets) -> None:
     st.markdown("Start with pictures: each one is looked at before anything is trained.")
-    tabs = st.tabs([SAMPLES, UPLOAD, FOLDER], key="from", bind="query-params")
+    tabs = st.tabs([SAMPLES, UPLOAD, FOLDER], key=TAB, bind="query-params")
     for tab, content in zip(tabs, (_samples, _upload, _folder), strict=True):
         if tab.open:
             with tab, told_errors():

@@ -8,6 +8,7 @@ from studio.curation.sources.entry_names import is_picture
 from studio.dashboard.here import here
 from studio.dashboard.parts.plain import plain
 from studio.dashboard.parts.told import told_errors
+from studio.dashboard.views.sets.adding import TAB, UPLOAD
 from studio.workplace.picture_sets import PictureSets
 from studio.workplace.sample_sets import SampleSet, sample_sets
 
@@ -48,7 +49,7 @@ def _own() -> None:
         "Better fewer pictures than bad ones."
     )
     if st.button("Choose pictures", icon=":material/add_photo_alternate:"):
-        go("sets")
+        go("sets", **{TAB: UPLOAD})
 
 
 def _go_to_set(sample: SampleSet) -> None:

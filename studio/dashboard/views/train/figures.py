@@ -6,23 +6,31 @@ from datetime import timedelta
 
 import streamlit as st
 
+from studio.dashboard.parts.plain import plain
 from studio.planning.plan import gib
 from studio.watching.follower import VALIDATION, Followed
 
 
 def figures(known: Followed, state: str) -> None:
     """Progress, then six figures; a dash where there is none yet."""
-    share = known.step / known.total_steps if known.total_steps else 0.0
-    st.progress(min(1.0, share), text=_in_words(known, state))
+    if state == "finished":
+        st.info(_verdict(known), icon=":material/task_alt:")
+    else:
+        share = known.step / known.total_steps if known.total_steps else 0.0
+        st.progress(min(1.0, share), text=_in_words(known, state))
     places = st.columns(6)
     names = ("Steps", "Loss", "Held-out loss", "Images a second", "Time left", "Memory")
     for place, name, value in zip(places, names, _values(known, state), strict=True):
         place.metric(name, value)
 
 
+def _verdict(known: Followed) -> str:
+    return (
+        plain(known.verdict) if known.verdict else "Finished; how well it works was not measured."
+    )
+
+
 def _in_words(known: Followed, state: str) -> str:
-    if state == "finished":
-        return f"Finished: {known.verdict}" if known.verdict else "Finished"
     if state == "interrupted":
         return f"Stopped after step {known.step}; it goes on from its newest checkpoint"
     if known.stage:

@@ -61,16 +61,18 @@ def _waiting(jobs: Sequence[Job]) -> None:
 def _worker(jobs: Sequence[Job]) -> None:
     queue = here().queue
     unfinished = any(job.state in ("waiting", "running") for job in jobs)
+    if not unfinished:
+        return
     if queue.worker_pid() is not None:
-        st.caption("The worker runs, whether this page is open or not.")
-        if unfinished and st.button(
+        st.caption("It goes on, whether this page is open or not.")
+        if st.button(
             "Pause after this run",
             icon=":material/pause:",
             help="What trains goes on to its end; nothing new begins.",
         ):
             queue.stop_worker()
             st.rerun(scope="fragment")
-    elif unfinished:
+    else:
         st.warning("The worker is not running: nothing new begins.", icon=":material/pause_circle:")
         if st.button("Start the worker", type="primary", icon=":material/play_arrow:"):
             queue.start_worker()

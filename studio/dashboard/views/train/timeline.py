@@ -24,8 +24,8 @@ def timeline(folder: RunFolder) -> None:
         st.image(folder.preview_path, alt=f"Preview of {folder.name}, base beside adapter")
     elif not drawn:
         st.caption(
-            "They appear when the adapter is exported; with sampling.every_steps in the recipe, "
-            "while it trains too."
+            "They appear when the adapter is exported; while it trains too, where the recipe says so: "
+            "Sampling, Every steps."
         )
 
 
