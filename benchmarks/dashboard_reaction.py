@@ -243,3 +243,7 @@ def _section(lines: list[str]) -> str:
             "By `make bench-dashboard`.",
         ]
     )
+
+
+if __name__ == "__main__":
+    main()
