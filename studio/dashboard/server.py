@@ -35,6 +35,7 @@ OPTIONS: Mapping[str, object] = {
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
     "runner.magicEnabled": False,
+    "global.disableWidgetStateDuplicationWarning": True,  # widgets that an address or a callback sets
     **THEME,
 }
 
