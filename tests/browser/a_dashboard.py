@@ -14,7 +14,7 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 60  # two test processes and a trainer share two cores
+PATIENCE_SECONDS = 120  # two test processes and a trainer share two cores
 
 Open = Callable[..., Page]
 Shoot = Callable[[Page, str], None]
