@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from studio.recipe import load_recipe
+from studio.run import run
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,18 +47,18 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "studio", *map(str, arguments)]
 
 
-def steps_done(run: Path) -> int:
-    events = run / "events.jsonl"
+def steps_done(folder: Path) -> int:
+    events = folder / "events.jsonl"
     return events.read_text("utf-8").count('"event": "step"') if events.exists() else 0
 
 
-def kill_at(step: int, arguments: list[str], run: Path) -> None:
+def kill_at(step: int, arguments: list[str], folder: Path) -> None:
     """Start a command and send SIGKILL once the run has done that many steps."""
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(arguments, cwd=ROOT, stdout=quiet, stderr=quiet, env=os.environ)
     try:
         deadline = time.monotonic() + 240
-        while steps_done(run) < step and process.poll() is None:
+        while steps_done(folder) < step and process.poll() is None:
             assert time.monotonic() < deadline, "the run does not get on"
             time.sleep(0.02)
         assert process.poll() is None, f"the run ended before step {step}"
@@ -69,7 +72,7 @@ def test_sigkill_at_a_random_step_and_resume_ends_in_the_same_bytes(
 ) -> None:
     step = random.SystemRandom().randrange(1, STEPS - 4)
     straight, killed = tmp_path / "straight", tmp_path / "killed"
-    subprocess.run(command("train", recipe, "--runs", straight), cwd=ROOT, check=True)
+    run(load_recipe(recipe), runs=straight)
 
     kill_at(step, command("train", recipe, "--runs", killed), killed / "killed")
     resume = command("resume", "killed", "--runs", killed)
