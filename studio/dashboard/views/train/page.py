@@ -12,6 +12,8 @@ from studio.dashboard.views.train.queue_panel import queue_panel
 from studio.dashboard.views.train.run_panel import run_panel
 from studio.run_folder import RunFolder
 
+_LIST = "train.run"
+
 
 def page() -> None:
     st.title("Train")
@@ -29,14 +31,17 @@ def page() -> None:
 def _chosen(found: list[Choice]) -> Choice:
     """What the address names, else the newest."""
     by_key = {choice.key: choice for choice in found}
-    chosen = st.selectbox(
+    wanted = _wanted(found)
+    st.session_state[_LIST] = wanted.key
+    st.query_params.from_dict({"run": wanted.key})
+    st.selectbox(
         "Run",
         list(by_key),
-        index=found.index(_wanted(found)),
         format_func=lambda key: by_key[key].label,
+        key=_LIST,
+        on_change=lambda: st.query_params.from_dict({"run": st.session_state[_LIST]}),
     )
-    st.query_params.from_dict({"run": chosen})
-    return by_key[chosen]
+    return wanted
 
 
 def _wanted(found: list[Choice]) -> Choice:
