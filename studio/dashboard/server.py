@@ -15,7 +15,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from streamlit import config
 from streamlit.starlette import App
 
-from studio.dashboard import downloads, here, pictures
+from studio.dashboard import downloads, drawings, here, pictures
 from studio.dashboard.access import TokenGate
 from studio.dashboard.style import THEME
 from studio.dashboard.uncaught import told
@@ -77,7 +77,7 @@ def app(workplace: Workplace, token: str = "") -> App:
         if token
         else Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK])
     )
-    routes = [*pictures.routes(workplace), *downloads.routes(workplace)]
+    routes = [route for room in (pictures, drawings, downloads) for route in room.routes(workplace)]
     return App(SCRIPT, routes=routes, middleware=[gate], lifespan=closing, on_script_error=told)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from studio.errands.errand import Errand
 from studio.errands.kinds import Tell
+from studio.planning.plan import GIB, Plan, gib
 from studio.recipe import Recipe, recipe_from_dict, yaml_text
 
 NAME = "plan"
@@ -42,17 +43,19 @@ def plan(arguments: Mapping[str, Any], folder: Path, tell: Tell) -> dict[str, An
     Raises:
         UserError: as `studio.planning.make_plan` and `studio.recipe.recipe_from_dict`.
     """
-    tell("rehearsing the run", 0, 0)
+    tell("estimating time and memory, which takes some seconds", 0, 0)
     from studio.planning import make_plan, planned_base
-    from studio.planning.plan import GIB, gib
+
+    def too_much(found: Plan) -> None:
+        tell(f"{_room(found)}. Trying what would fit; there is no need to wait", 0, 0)
 
     recipe = recipe_from_dict(yaml_text.parse(arguments["recipe"], "recipe"))
     identity = planned_base(recipe)
     gpu_gb = arguments.get("gpu_gb")
-    found = make_plan(recipe, identity, gpu_bytes=None if gpu_gb is None else int(gpu_gb * GIB))
-    room = f"{gib(found.peak_bytes)} of {gib(found.available_bytes)}, most in {found.largest.name}"
-    duration = found.line().partition("; ")[2]
-    told = f"It fits: {room}; {duration}".rstrip("; ") if found.fits else f"It will not fit: {room}"
+    gpu_bytes = None if gpu_gb is None else int(gpu_gb * GIB)
+    found = make_plan(recipe, identity, gpu_bytes=gpu_bytes, on_too_much=too_much)
+    duration = found.line().partition("; ")[2] if found.fits else ""
+    told = f"{_room(found)}; {duration}".rstrip("; ")
     note = f"{identity.name} is not on this machine; planned by its published configuration"
     return found.to_json() | {
         "line": found.line(),
@@ -61,6 +64,11 @@ def plan(arguments: Mapping[str, Any], folder: Path, tell: Tell) -> dict[str, An
         "note": note if identity.form == "published" else "",
         "peaks": [gib(proposal.peak_bytes) for proposal in found.proposals],
     }
+
+
+def _room(found: Plan) -> str:
+    room = f"{gib(found.peak_bytes)} of {gib(found.available_bytes)}, most in {found.largest.name}"
+    return f"It fits: {room}" if found.fits else f"It will not fit: {room}"
 
 
 def _time_of_change(source: str) -> float | None:

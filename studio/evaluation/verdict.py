@@ -20,19 +20,41 @@ def verdict(
     num_held_out: int,
 ) -> str:
     """Style and prompt following in one sentence, then whatever else the user should know."""
-    sentences = [f"{_style_clause(style)}{_following_clause(style, following)}."]
-    if effect.mean_change < UNCHANGED:
-        sentences.append(
-            "It hardly changes the pictures: train longer, raise the learning rate or the strength."
-        )
-    if copying.suspected:
-        sentences.append(
-            "Its pictures are much nearer to training pictures than to held-out ones: it may be "
-            "copying; train for fewer steps or with a lower rank, or add pictures."
-        )
+    sentences = [
+        f"{_style_clause(style)}{_following_clause(style, following)}.",
+        *_advice(style, following, effect, copying),
+    ]
     if num_held_out < FEW_HELD_OUT:
         sentences.append(f"With {_count(num_held_out)} these are rough figures.")
     return " ".join(sentences)
+
+
+def _advice(
+    style: StyleResult,
+    following: FollowingResult | None,
+    effect: EffectResult,
+    copying: CopyingResult,
+) -> list[str]:
+    """What to do next; one thing at a time, for what helps against one makes another worse."""
+    if copying.suspected:
+        return [
+            "Its pictures are much nearer to training pictures than to held-out ones: it may be "
+            "copying; train for fewer steps or with a lower rank, or add pictures."
+        ]
+    if effect.mean_change < UNCHANGED:
+        return [
+            "It hardly changes the pictures: train longer, raise the learning rate or the strength."
+        ]
+    if style.relative_fall <= 0:
+        return [
+            "Look through its samples: where none comes nearer, try more steps or another learning "
+            "rate; where early ones do, take an earlier checkpoint."
+        ]
+    if following is not None and following.top1_change_points <= -CLEAR_LOSS_POINTS:
+        return ["Try a lower strength or an earlier checkpoint: prompts count for more there."]
+    if style.relative_fall < CLEAR_FALL:
+        return ["For more of the look, train longer, or try a strength above 1."]
+    return []
 
 
 def _style_clause(style: StyleResult) -> str:

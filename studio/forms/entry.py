@@ -22,6 +22,7 @@ LEFT_OUT: Final = _LeftOut.LEFT_OUT
 """What an emptied field comes to where empty means nothing: the default."""
 
 LONGEST_WHOLE = 1e15
+_DECIMAL_COMMA = re.compile(r"(-?0),(\d+)|(-?\d+),(\d{1,2}|\d{4,})")
 
 
 def shown(field: Field, value: Any) -> Any:
@@ -47,7 +48,7 @@ def entered(field: Field, given: Any) -> Any:
     empty = None if field.is_optional else LEFT_OUT
     match field.kind:
         case "number" | "whole number":
-            return yaml_text.parse_scalar(given.strip()) if given.strip() else empty
+            return yaml_text.parse_scalar(_with_point(given.strip())) if given.strip() else empty
         case "numbers":
             parts = [part for part in re.split(r"[,\s]+", given.strip(" ,[]")) if part]
             return [yaml_text.parse_scalar(part) for part in parts] or (
@@ -93,6 +94,11 @@ def _number(value: Any) -> str:
     sign = "-" if value < 0 else ""
     short = f"{sign}{digits[0]}{'.' if fraction else ''}{fraction}e{exponent + len(digits) - 1}"
     return plain if len(plain) <= len(short) or value == 0 else short
+
+
+def _with_point(given: str) -> str:
+    """A decimal comma as a point; 1,000 stays as it is, for it may be a thousand."""
+    return given.replace(",", ".") if _DECIMAL_COMMA.fullmatch(given) else given
 
 
 def _text(value: Any, may_be_empty: bool = False) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -42,6 +42,7 @@ def make_plan(
     curated: CuratedSet | None = None,
     *,
     gpu_bytes: int | None = None,
+    on_too_much: Callable[[Plan], None] | None = None,
 ) -> Plan:
     """What the recipe will take, and where that is too much, what to change.
 
@@ -52,6 +53,7 @@ def make_plan(
         curated: the judged pictures; without them their files' headers must do.
         gpu_bytes: memory of a GPU elsewhere that the run is meant for, of which no pace is known; None:
             this machine, with what it has free.
+        on_too_much: called with what will not fit, before changes are tried, which may take minutes.
 
     Raises:
         UserError: the base model is not here, the trainer does not go with it, or it is of a family whose
@@ -61,6 +63,8 @@ def make_plan(
     plan = planner.plan(recipe)
     if plan.fits:
         return plan
+    if on_too_much is not None:
+        on_too_much(plan)
     return replace(plan, proposals=tuple(planner.proposals(recipe, plan)))
 
 

@@ -58,9 +58,11 @@ class Drafts:
         atomic.write_bytes(path, content)
 
     def free_name(self, title: str) -> str:
-        """A name made from any title, with a number where that is taken."""
-        taken = set(self.names())
-        return free_name(title, taken.__contains__)
+        """A name made from any title, with a number where a recipe or a run has it: a run is called as
+        its recipe is.
+        """
+        taken, runs = set(self.names()), self.workplace.runs
+        return free_name(title, lambda name: name in taken or (runs / name).exists())
 
     def receive(self, name: str, content: bytes) -> str:
         """Keep a file that came through the browser, under a free name, which is returned.

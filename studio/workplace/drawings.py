@@ -117,13 +117,19 @@ def _read(folder: Path, drawn_at: float) -> Drawing | None:
         return None
     result: dict[str, Any] = json.loads((folder / RESULT).read_text("utf-8"))
     pictures = (
-        DrawnPicture(folder / picture.pop("file"), **picture) for picture in result["pictures"]
+        DrawnPicture(_within(folder, picture.pop("file")), **picture)
+        for picture in result["pictures"]
     )
     return Drawing(
         key=folder.name,
         order=DrawingOrder.model_validate(asked["arguments"]),
         pictures=tuple(pictures),
-        grid=folder / result["grid"],
+        grid=_within(folder, result["grid"]),
         warnings=tuple(result["warnings"]),
         drawn_at=drawn_at,
     )
+
+
+def _within(folder: Path, name: str) -> Path:
+    """A file of the drawing, whatever a result that was tampered with says."""
+    return folder / Path(name).name

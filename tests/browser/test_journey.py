@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def folder(dashboard: Dashboard) -> RunFolder:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _nobody_is_left_behind(dashboard: Dashboard) -> None:
+def _nobody_is_left_behind(dashboard: Dashboard) -> Iterator[None]:
     yield
     queue = Queue(dashboard.runs)
     queue.stop_worker()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.a_dashboard import Dashboard, Open, Shoot
+
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+SWEPT_PX = 96
 
 PAGES = ("", "sets", "recipe", "train", "preview", "compare", "export")
 
@@ -55,6 +60,38 @@ def test_no_page_is_wider_than_a_tablet_or_without_words_for_its_pictures(
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     without = page.locator("img:not([alt]), img[alt='']").count()
     assert without == 0
+
+
+def test_a_drawing_of_many_pictures_scrolls_and_every_picture_is_there(
+    visit: Open, dashboard: Dashboard, shoot: Shoot
+) -> None:
+    key = a_sweep(dashboard.runs / ".studio" / "errands")
+    page = visit(f"preview?drawing={key}", tablet=True)
+    sheet = page.locator(".studio-contact-sheet")
+    expect(sheet.get_by_role("columnheader")).to_have_count(1 + len(STRENGTHS))
+    for picture in sheet.get_by_role("img").all():
+        picture.scroll_into_view_if_needed()
+        expect(picture).to_have_js_property("naturalWidth", SWEPT_PX)
+    assert sheet.evaluate("it => it.scrollWidth > it.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    shoot(page, "sweep")
+
+
+def a_sweep(errands: Path) -> str:
+    """A drawing that is done, as the errand leaves it; its key."""
+    order = {"mode": "sweep", "sampling": {"prompts": ["a cat"]}, "adapters": [{"name": "demo"}]}
+    folder = errands / "0123456789abcdef"
+    folder.mkdir(parents=True)
+    pictures = []
+    for number, strength in enumerate(STRENGTHS):
+        Image.new("RGB", (SWEPT_PX, SWEPT_PX), (20 * number, 90, 60)).save(folder / f"{number}.png")
+        facts = {"row": "a cat", "column": f"{strength:g}", "prompt": "a cat", "seed": 0}
+        more = {"adapter": "demo", "strength": strength, "checkpoint": None}
+        pictures.append({"file": f"{number}.png", **facts, **more})
+    (folder / "errand.json").write_text(json.dumps({"kind": "draw", "arguments": order}))
+    result = {"pictures": pictures, "grid": "0.png", "warnings": []}
+    (folder / "result.json").write_text(json.dumps(result))
+    return folder.name
 
 
 def test_the_keyboard_alone_leads_to_every_page(visit: Open) -> None:

@@ -73,6 +73,17 @@ def test_a_run_is_named_by_the_address_and_followed(dashboard: Dashboard, visit:
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
 
 
+def test_one_run_after_another_is_chosen_from_the_list(dashboard: Dashboard, visit: Open) -> None:
+    a_run(dashboard.runs, "older", steps=7)
+    a_run(dashboard.runs, "newer", steps=40)
+    page = visit("train")
+    for name, steps in (("older", 7), ("newer", 40), ("older", 7)):
+        page.get_by_role("combobox", name="Run").fill(name)
+        page.get_by_role("option", name=re.compile(f"^{name} ")).click()
+        expect(page.get_by_test_id("stMetricValue").first).to_have_text(f"{steps} / 100")
+        expect(page).to_have_url(re.compile(f"run={name}$"))
+
+
 def test_what_waits_is_moved_by_key_and_by_mouse_in_two_tabs(
     dashboard: Dashboard, visit: Open, shoot: Shoot
 ) -> None:

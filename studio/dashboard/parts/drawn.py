@@ -8,6 +8,7 @@ import streamlit as st
 
 from studio.dashboard.downloads import download_url
 from studio.dashboard.here import here
+from studio.dashboard.parts.contact_sheet import contact_sheet
 from studio.dashboard.parts.plain import plain
 from studio.dashboard.parts.told import tell
 from studio.errands import Errand, Standing
@@ -101,8 +102,7 @@ def _result(done: Drawing) -> None:
         for heading, row in done.rows.items():
             _row(heading, row, columns)
     else:
-        st.image(str(done.grid), width="stretch", alt=_sheet_alt(done))
-        st.caption("A click on the sign in the sheet's corner shows it in full size.")
+        contact_sheet(done)
     st.link_button(
         "Download PNG",
         download_url(done.grid),
@@ -121,8 +121,3 @@ def _row(heading: str, row: list[DrawnPicture], columns: int) -> None:
             width="stretch",
             alt=picture.alt,
         )
-
-
-def _sheet_alt(done: Drawing) -> str:
-    headings = dict.fromkeys(picture.column for picture in done.pictures)
-    return f"A sheet of {len(done.pictures)} pictures; columns: {', '.join(headings)}"

@@ -7,10 +7,11 @@ import streamlit as st
 from studio.dashboard.parts.plain import plain
 from studio.dashboard.views.recipe_draft import OpenDraft, key_for
 from studio.dashboard.views.recipe_fields import field_widget, fields_in_rows, problems_below
-from studio.dashboard.views.recipe_pictures import offered_sets, set_of
+from studio.dashboard.views.recipe_pictures import kept_of, offered_sets, set_of
 from studio.forms.field import Field, Group
 from studio.forms.schema import USUAL_BUDGETS, Form
 from studio.forms.sheet import Sheet
+from studio.forms.showings import showings
 
 MOST_FOUND = 12
 ELSEWHERE = "another folder"
@@ -88,6 +89,14 @@ def _budget(draft: OpenDraft, sheet: Sheet, budgets: list[Field]) -> None:
     with right:
         field_widget(draft, sheet, given, "first")
     problems_below(sheet.placed.get("budget", ()))
+    if told := _showings(sheet):
+        st.caption(told)
+
+
+def _showings(sheet: Sheet) -> str:
+    """What that means for the pictures, where a judged set says how many there are."""
+    kept = kept_of(sheet.content.get("dataset"))
+    return plain(showings(sheet.recipe, kept)) if sheet.recipe and kept else ""
 
 
 def _found(draft: OpenDraft, sheet: Sheet, found: list[Field]) -> None:

@@ -32,5 +32,13 @@ def set_of(dataset: Any, offered: Offered) -> str | None:
     return next((name for name, each in offered.items() if each["source"] == source), None)
 
 
+def kept_of(dataset: Any) -> int:
+    """How many pictures are kept of the set that it names; 0 where no judged set is like that."""
+    sets = PictureSets(here().workplace)
+    name = set_of(dataset, {name: sets.get(name).dataset() for name in sets.names()})
+    judged = sets.judgement(name) if name else None
+    return len(judged.curated.kept) if judged else 0
+
+
 def _dataset(source: str, trigger: str) -> dict[str, Any]:
     return {"source": source, **({"trigger": trigger} if trigger else {})}

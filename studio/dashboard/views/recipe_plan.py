@@ -69,10 +69,12 @@ def _ask(draft: OpenDraft, errand: Errand) -> Standing:
 
 
 def _waiting(errand: Errand) -> None:
-    if here().desk.standing(errand).is_over:
+    standing = here().desk.standing(errand)
+    if standing.is_over:
         st.rerun()
     st.skeleton(HEIGHT_PX)
-    st.caption("Estimating time and memory, which takes some seconds; there is no need to wait.")
+    doing = standing.title or "estimating time and memory"
+    st.caption(plain(f"{doing[0].upper()}{doing[1:]} …"))
 
 
 def _told(draft: OpenDraft, found: Mapping[str, Any]) -> None:

@@ -124,7 +124,7 @@ def test_a_checkpoint_a_strength_and_a_new_seed(demo: RunFolder, asked: list[Err
     app = opened(run="demo")
     next(one for one in app.slider if one.label == "Strength of demo").set_value(0.5)
     next(one for one in app.selectbox if one.label == "State of demo").set_value("after step 10")
-    next(one for one in app.toggle if one.label == "Keep seed").set_value(False)
+    next(one for one in app.toggle if one.label == "Keep it").set_value(False)
     app.run()
     button(app, "Strength sweep").click().run()
     (adapter,) = asked[0].arguments["adapters"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,11 @@ def content(**more: object) -> dict[str, object]:
         "evaluation": {"enabled": False},
         **more,
     }
+
+
+class Told(list[str]):
+    def __call__(self, title: str, done: int, total: int) -> None:
+        self.append(title)
 
 
 def silent(title: str, done: int, total: int) -> None:
@@ -61,18 +68,28 @@ def test_a_run_that_fits_is_told_with_its_time(tmp_path: Path) -> None:
 def test_what_is_too_much_brings_proposals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int | None] = []
 
-    def too_much(recipe: Recipe, identity: object, *, gpu_bytes: int | None) -> Plan:
+    told = Told()
+
+    def too_much(
+        recipe: Recipe,
+        identity: object,
+        *,
+        gpu_bytes: int | None,
+        on_too_much: Callable[[Plan], None],
+    ) -> Plan:
         given.append(gpu_bytes)
         stage = Stage("training step", 8 << 30, None)
-        proposal = Proposal(("precision.base_dtype=nf4",), 3 << 30, True)
-        return Plan((stage,), 1 << 30, 0, 4 << 30, "cuda", 5, None, (proposal,))
+        found = Plan((stage,), 1 << 30, 0, 4 << 30, "cuda", 5, None)
+        on_too_much(found)
+        return replace(found, proposals=(Proposal(("precision.base_dtype=nf4",), 3 << 30, True),))
 
     monkeypatch.setattr("studio.planning.make_plan", too_much)
     base_model = "stabilityai/stable-diffusion-xl-base-1.0"
     found = plan(
-        asked(recipe_from_dict(content(base_model=base_model)), 4.0).arguments, tmp_path, silent
+        asked(recipe_from_dict(content(base_model=base_model)), 4.0).arguments, tmp_path, told
     )
     assert given == [4 << 30]
+    assert told[-1].startswith("It will not fit: 9.0 GiB of 4.0 GiB")
     assert found["told"] == "It will not fit: 9.0 GiB of 4.0 GiB, most in training step"
     assert found["proposals"][0]["changes"] == ["precision.base_dtype=nf4"]
     assert found["peaks"] == ["3.0 GiB"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from studio.evaluation.style import StyleResult
 from studio.evaluation.verdict import verdict
 
 STYLE = StyleResult(4.0, 1.6, 0.3, 0.6, (0.55, 0.64), {"palette": (4.0, 1.6)})
+WEAK = StyleResult(4.0, 3.6, 0.3, 0.1, (0.0, 0.2), {})
+ASTRAY = StyleResult(4.0, 4.4, 0.3, -0.1, (-0.2, 0.0), {})
 FOLLOWING = FollowingResult(
     Retrieval(0.90, 1.0), Retrieval(0.88, 1.0), Retrieval(0.06, 0.3), -2.0, 16
 )
@@ -77,6 +80,15 @@ def test_verdict_on_success() -> None:
     )
 
 
+def test_where_prompts_are_followed_less_a_lower_strength_is_advised_and_nothing_else() -> None:
+    deaf = replace(FOLLOWING, top1_change_points=-20.0)
+    for style in (STYLE, WEAK):
+        told = verdict(style, deaf, EFFECT, COPYING, 12)
+        assert told.endswith("prompts count for more there.")
+        assert "train longer" not in told
+    assert "lower strength" not in verdict(STYLE, FOLLOWING, EFFECT, COPYING, 12)
+
+
 @pytest.mark.parametrize(
     ("style", "effect", "copying", "held_out", "words"),
     [
@@ -84,13 +96,15 @@ def test_verdict_on_success() -> None:
         (STYLE, EffectResult(0.001, 1.0), COPYING, 12, "hardly changes the pictures"),
         (STYLE, EFFECT, CopyingResult(1.0, 0.5, True, 0.0, 0, 0), 12, "may be copying"),
         (
-            StyleResult(4.0, 4.4, 0.3, -0.1, (-0.2, 0.0), {}),
+            ASTRAY,
             EFFECT,
             COPYING,
             12,
             "does not bring pictures nearer",
         ),
-        (StyleResult(4, 3.6, 0.3, 0.1, (0, 0.2), {}), EFFECT, COPYING, 12, "only 10% of the way"),
+        (WEAK, EFFECT, COPYING, 12, "only 10% of the way"),
+        (WEAK, EFFECT, COPYING, 12, "train longer, or try a strength above 1"),
+        (ASTRAY, EFFECT, COPYING, 12, "try more steps or another learning rate"),
     ],
 )
 def test_verdict_says_what_the_user_should_know(

@@ -59,6 +59,10 @@ def test_what_has_no_simpler_form_is_yaml(value: Any) -> None:
     [
         ("number", " 1e-4 ", 1e-4),
         ("number", "fast", "fast"),
+        ("number", "0,001", 0.001),
+        ("number", "-3,5", -3.5),
+        ("number", "1,000", "1,000"),  # a thousand to some, one to others
+        ("number", "1,5,2", "1,5,2"),
         ("whole number", "1.5", 1.5),
         ("numbers", "0.9, 0.99", [0.9, 0.99]),
         ("numbers", "[1 2;", [1, "2;"]),

@@ -53,6 +53,12 @@ def test_a_file_that_comes_in_gets_a_free_name(drafts: Drafts) -> None:
     assert drafts.read("my-recipe-2") == TEXT
 
 
+def test_a_name_that_a_run_has_is_not_free(drafts: Drafts) -> None:
+    (drafts.workplace.runs / "mine").mkdir(parents=True)
+    drafts.save("mine-2", TEXT)
+    assert drafts.free_name("mine") == "mine-3"
+
+
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{below}: &{below} [{','.join(['*' + above] * 10)}]\n"
     for above, below in zip("abcdefgh", "bcdefghi", strict=True)

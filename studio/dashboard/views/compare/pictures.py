@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -29,24 +30,33 @@ def pictures(chosen: Sequence[FoundAdapter]) -> None:
             "compared on one; choose runs of the same."
         )
         return
+    left, right = st.columns([1, 3], gap="large")
+    with left:
+        sampling = _asked(chosen)
+    if sampling is not None:
+        content = {
+            "base_model": bases[0],
+            "base": chosen[0].base,
+            "adapters": [adapter.applied() for adapter in chosen],
+            "sampling": validated(SamplingSettings, sampling),
+        }
+        draw(validated(DrawingOrder, content))
+        st.rerun()
+    with right:
+        shown_drawing()
+
+
+def _asked(chosen: Sequence[FoundAdapter]) -> dict[str, Any] | None:
+    """Prompts and seed, when they are to be drawn."""
     text = st.text_area(
         "Prompts, one a line",
         "\n".join(common_prompts(chosen)),
         key=PROMPTS,
         bind="query-params",
-        height=100,
+        height=160,
     )
     seed = st.number_input("Seed", 0, 2**32 - 1, 0, key=SEED, bind="query-params")
-    if st.button("Draw side by side", type="primary", icon=":material/brush:"):
-        prompts = [line.strip() for line in (text or "").splitlines() if line.strip()]
-        content = {
-            "base_model": bases[0],
-            "base": chosen[0].base,
-            "adapters": [adapter.applied() for adapter in chosen],
-            "sampling": validated(
-                SamplingSettings, {"prompts": prompts, "seeds": [int(seed or 0)]}
-            ),
-        }
-        draw(validated(DrawingOrder, content))
-        st.rerun()
-    shown_drawing()
+    if not st.button("Draw side by side", type="primary", icon=":material/brush:"):
+        return None
+    prompts = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    return {"prompts": prompts, "seeds": [int(seed or 0)]}

@@ -1,4 +1,6 @@
-"""The page itself: what to draw on the left, what came of it on the right, former drawings below."""
+"""The page itself: what to draw on the left; on the right the buttons, and what came of it; former
+drawings below.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from studio.dashboard.views.preview.sampling_panel import sampling_panel
 from studio.dashboard.views.preview.ways import ways
 from studio.workplace.adapters_found import adapters_of_runs
 
-# The pictures stay in sight while one scrolls through the settings beside them.
+# Buttons and pictures stay in sight while one scrolls through the settings beside them.
 _CSS = """
 <style>
 [data-testid="stColumn"]:has(.st-key-shown-drawing) {
@@ -28,10 +30,12 @@ def page() -> None:
     st.title("Preview")
     found = adapters_of_runs(here().workplace.runs)
     left, right = st.columns([2, 3], gap="large")
+    buttons = right.container()
     with left, told_errors():
         chosen = adapters_panel(found)
         sampling = sampling_panel([adapter.trigger for adapter in chosen.found])
-        ways(chosen, sampling)
+        with buttons, told_errors():
+            ways(chosen, sampling)
     with right, st.container(key="shown-drawing"):
         if SHOWN in st.query_params:
             shown_drawing()

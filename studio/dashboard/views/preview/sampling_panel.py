@@ -80,7 +80,7 @@ def _put_in_front(trigger: str) -> None:
 
 
 def _seed() -> int:
-    number, kept = st.columns([3, 2], vertical_alignment="bottom")
+    number, kept = st.columns(2, vertical_alignment="bottom")
     seed = number.number_input(
         "Seed",
         0,
@@ -91,7 +91,7 @@ def _seed() -> int:
         help="Where the noise comes from; the same seed draws the same picture.",
     )
     kept.toggle(
-        "Keep seed", True, key=KEPT, bind="query-params", help="Off: a new one for each drawing."
+        "Keep it", True, key=KEPT, bind="query-params", help="Off: a new one for each drawing."
     )
     return int(seed or 0)
 

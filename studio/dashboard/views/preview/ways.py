@@ -40,7 +40,7 @@ def ways(chosen: Chosen, sampling: SamplingSettings) -> None:
             disabled=bare,
             help=NO_ADAPTER if bare else "The same pictures at rising strengths.",
         )
-    with st.expander("XY grid"):
+    with st.expander("Grid of any two settings (XY)"):
         grid = _axes(chosen)
         drawn = st.button(
             "Draw the grid",

@@ -18,7 +18,7 @@ from studio.workplace.rejudging import judging
 
 def show(opened: OpenedSet) -> None:
     word = opened.picture_set.trigger
-    said = f"trigger word “{plain(word)}”" if word else "no trigger word yet"
+    said = f"trigger word “{plain(word)}”" if word else "no trigger word yet: set one here"
     title = f"{said} · for {plain(opened.picture_set.base_model)}"
     with st.expander(title[:1].upper() + title[1:], icon=":material/tune:", key="sets.settings"):
         left, right = st.columns(2)
@@ -36,7 +36,9 @@ def _trigger(opened: OpenedSet) -> None:
         value=opened.picture_set.trigger,
         key=key,
         max_chars=80,
-        help="A word that will call up what was learned. It is put before every caption without it.",
+        help="It will call up what was learned, and is put before every caption without it. Best a word "
+        "that means nothing yet: an ordinary one brings along what the base model knows of it.",
+        placeholder="such as zorp, or zorp style",
         on_change=_change,
         args=(opened, key, "trigger"),
     )

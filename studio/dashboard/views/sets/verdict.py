@@ -57,7 +57,6 @@ def _ways_on(opened: OpenedSet, curated: CuratedSet) -> None:
         report_url(opened.name),
         icon=":material/download:",
         width="stretch",
-        help="One HTML page with every picture and every figure; takes some seconds to write.",
     )
 
 

@@ -10,6 +10,17 @@ from studio.dashboard.parts.plain import plain
 from studio.planning.plan import gib
 from studio.watching.follower import VALIDATION, Followed
 
+NAMES = {
+    "Steps": None,
+    "Loss": "How wrong the model is about the pictures it learns from; noisy, so look at its trend.",
+    "Held-out loss": "The same on pictures of your set that are kept out of training. Where it rises while "
+    "the loss falls, they are being learned by heart.",
+    "Images a second": None,
+    "Time left": None,
+    "Memory": None,
+}
+"""The figures, and what is not said by their names."""
+
 
 def figures(known: Followed, state: str) -> None:
     """Progress, then six figures; a dash where there is none yet."""
@@ -18,10 +29,9 @@ def figures(known: Followed, state: str) -> None:
     else:
         share = known.step / known.total_steps if known.total_steps else 0.0
         st.progress(min(1.0, share), text=_in_words(known, state))
-    places = st.columns(6)
-    names = ("Steps", "Loss", "Held-out loss", "Images a second", "Time left", "Memory")
-    for place, name, value in zip(places, names, _values(known, state), strict=True):
-        place.metric(name, value)
+    places = st.columns(len(NAMES))
+    for place, name, value in zip(places, NAMES, _values(known, state), strict=True):
+        place.metric(name, value, help=NAMES[name])
 
 
 def _verdict(known: Followed) -> str:
