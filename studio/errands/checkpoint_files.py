@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 
 from studio import atomic
@@ -11,6 +10,7 @@ from studio.adapters.export import export
 from studio.adapters.exported import AdapterFiles
 from studio.bases.base_model import BaseModel
 from studio.checkpointed import checkpointed
+from studio.errands.newest import keep_newest
 from studio.errors import RunError
 from studio.run_folder import RunFolder
 
@@ -35,8 +35,7 @@ def checkpoint_files(run: Path, step: int, base: BaseModel, cache: Path) -> Adap
         with atomic.replacing_folder(folder) as temporary:
             # As trained: whoever wants fewer bits exports these files once more.
             export(adapter, base, temporary, opened.name, formats=(), dtype="fp32")
-        _forget_oldest(cache)
-    folder.touch()
+    keep_newest(cache, KEPT, folder)
     return tuple(sorted(folder.glob("[!.]*")))
 
 
@@ -47,9 +46,3 @@ def _mark(checkpoint: Path) -> str:
     except OSError:
         raise RunError(f"{checkpoint} is no whole checkpoint; choose another") from None
     return hashlib.sha256(content).hexdigest()[:12]
-
-
-def _forget_oldest(cache: Path) -> None:
-    folders = sorted(cache.glob("[!.]*"), key=lambda path: path.stat().st_mtime)
-    for folder in folders[:-KEPT]:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -33,12 +33,15 @@ from studio.errands.base_at_hand import base_at_hand
 from studio.errands.checkpoint_files import checkpoint_files
 from studio.errands.export_order import ExportOrder
 from studio.errands.kinds import Tell
+from studio.errands.newest import keep_newest
 from studio.preview.settings import SamplingSettings
 from studio.recipe import validated
 from studio.run_folder import RunFolder
 from studio.sharing.card import model_card
 
 RECORD = "record.json"
+KEPT = 24
+"""Adapters whose files for other tools stay; they are written anew when they are asked for again."""
 
 Record = Mapping[str, Any]
 """``kind``, ``paths``, ``verdict`` and ``tools`` of the files of one format."""
@@ -76,11 +79,14 @@ class _Export:
         if found is None:
             return {**told, "format": "", "kind": "", "files": [], "verdict": {}, "tools": []}
         record = self._records[found.format]
+        files = [self._handed(Path(path)) for path in record["paths"]]
+        if self._folder.is_dir():
+            keep_newest(self._order.folder, KEPT, self._folder)
         return {
             **told,
             "format": found.format,
             "kind": record["kind"],
-            "files": [self._handed(Path(path)) for path in record["paths"]],
+            "files": files,
             "verdict": record["verdict"],
             "tools": record["tools"],
         }

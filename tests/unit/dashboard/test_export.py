@@ -127,6 +127,30 @@ def test_a_tool_is_one_click_and_in_the_address(
     assert "<lora:demo:1>, *zorp*" in codes
 
 
+def test_a_file_that_was_deleted_meanwhile_is_written_again(
+    demo: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = result(demo)
+    asked_anew: list[bool] = []
+
+    def standing(_desk: Desk, _errand: Errand) -> Standing:
+        return Standing("working") if any(asked_anew) else done
+
+    def ask(desk: Desk, errand: Errand, *, anew: bool = False) -> Standing:
+        asked_anew.append(anew)
+        return standing(desk, errand)
+
+    monkeypatch.setattr(Desk, "ask", ask)
+    monkeypatch.setattr(Desk, "standing", standing)
+    opened(run="demo", tool="webui")
+    assert not any(asked_anew)
+    (demo.adapter / "demo.safetensors").rename(demo.adapter / "other.safetensors")
+    app = opened(run="demo", tool="webui")
+    assert not app.exception
+    assert any(asked_anew)
+    assert not app.success
+
+
 def test_where_nothing_works_each_format_says_why(
     demo: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

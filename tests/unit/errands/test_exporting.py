@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,24 @@ def test_what_was_written_is_used_again_by_every_tool(
     second = exported(lora_file, tmp_path, "webui")
     assert loaded == ["tiny"]
     assert first["files"] == second["files"]
+
+
+def test_what_was_asked_for_longest_ago_goes_and_is_written_again(
+    lora_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: list[str]
+) -> None:
+    monkeypatch.setattr(exporting, "KEPT", 2)
+    adapters = [
+        {"name": "loud", "files": [str(lora_file)], "written": str(number)} for number in range(3)
+    ]
+    paths = []
+    for number, adapter in enumerate(adapters):
+        (file,) = exported(lora_file, tmp_path, "comfyui", adapter=adapter)["files"]
+        paths.append(Path(file["path"]))
+        os.utime(paths[-1].parents[1], (number, number))
+    assert [path.exists() for path in paths] == [False, True, True]
+    exported(lora_file, tmp_path, "comfyui", adapter=adapters[0])
+    assert [path.exists() for path in paths] == [True, False, True]
+    assert len(loaded) == 4
 
 
 def test_files_written_anew_are_exported_anew(

@@ -14,6 +14,7 @@ from studio.dashboard.downloads import download_url
 from studio.dashboard.here import here
 from studio.dashboard.parts.plain import plain
 from studio.dashboard.parts.waited_for import waited_for
+from studio.errands import Standing
 from studio.errands.export_order import ExportOrder
 from studio.workplace.adapters_found import POCKET, FoundAdapter
 
@@ -23,7 +24,10 @@ HEIGHT_PX = 320
 def tool_panel(order: ExportOrder, target: Target, adapter: FoundAdapter) -> None:
     """What came of the order, or how it stands."""
     st.subheader(f"For {target.title}")
-    result = waited_for(order.errand(), height_px=HEIGHT_PX)
+    errand = order.errand()
+    if _is_gone(here().desk.standing(errand)):
+        here().desk.ask(errand, anew=True)
+    result = waited_for(errand, height_px=HEIGHT_PX)
     if result is None:
         return
     with st.container(border=True):
@@ -31,6 +35,13 @@ def tool_panel(order: ExportOrder, target: Target, adapter: FoundAdapter) -> Non
             _works(result, target, adapter)
         else:
             _refused(result, target)
+
+
+def _is_gone(standing: Standing) -> bool:
+    """Whether a file was deleted since it was written."""
+    if standing.state != "done":
+        return False
+    return not all(Path(file["path"]).is_file() for file in standing.result["files"])
 
 
 def _works(result: Mapping[str, Any], target: Target, adapter: FoundAdapter) -> None:
