@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.a_dashboard import Dashboard, Open, Shoot
 
@@ -127,6 +127,34 @@ def test_a_zip_that_leads_out_of_its_folder_is_refused(
     page.get_by_role("button", name="Use these pictures").click()
     expect(page.get_by_role("alert").first).to_contain_text("trap")
     assert not list(dashboard.folder.rglob("caught.png"))
+
+
+def test_a_folder_is_dropped_with_all_that_is_in_it(
+    visit: Open, dashboard: Dashboard, tmp_path: Path
+) -> None:
+    folder = tmp_path / "holiday"
+    (folder / "second day").mkdir(parents=True)
+    for name in ("a.png", "second day/b.png"):
+        Image.new("RGB", (64, 64)).save(folder / name)
+    (folder / "a.txt").write_text("a caption")
+    page = visit("sets")
+    page.get_by_role("tab", name="Drop pictures or a zip").click()
+    _drop(page, page.get_by_test_id("stFileUploaderDropzone"), folder)
+    page.get_by_role("button", name="Use these pictures").click()
+    expect(page).to_have_url(re.compile("set="))
+    kept = (dashboard.runs / ".studio" / "sets").rglob("pictures/*")
+    assert {path.name for path in kept} == {"a.png", "a.txt", "b.png"}
+
+
+def _drop(page: Page, onto: Locator, path: Path) -> None:
+    """As from a file manager; a page's own scripts cannot make up a folder."""
+    box = onto.bounding_box()
+    assert box
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    browser = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        at = {"type": kind, "x": box["x"] + 20, "y": box["y"] + 20}
+        browser.send("Input.dispatchDragEvent", {**at, "data": data})
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,8 @@ def _sample(sets: PictureSets, sample: SampleSet) -> None:
 
 def _upload(sets: PictureSets) -> None:
     st.caption(
-        f"Pictures, with captions in .txt files of the same names if there are any; or one archive. "
+        f"Pictures or a whole folder of them, with captions in .txt files of the same names if there are "
+        f"any; or one archive. "
         f"At most {MAX_FILES} files, {in_words(MAX_PICTURE_BYTES)} a picture, "
         f"{MAX_UPLOAD_MB / 1000:.0f} GB an archive. They stay on the computer that runs the studio."
     )
