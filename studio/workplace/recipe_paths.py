@@ -38,8 +38,8 @@ def refused(recipe: Recipe, roots: Roots) -> list[str]:
     ]
 
 
-def places(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Every file and folder that a recipe names, by the setting's path."""
+def places(recipe: BaseModel) -> Iterator[tuple[str, str]]:
+    """Every file and folder that a recipe or a section of one names, by the setting's path."""
     yield from _places(recipe, ())
 
 

@@ -92,6 +92,15 @@ def test_asked_for_twice_it_is_done_once(desk: Desk) -> None:
     assert over(desk, Errand("count", {"to": 1})) is not first
 
 
+def test_asked_for_anew_while_it_is_under_way_it_is_not_begun_again(desk: Desk) -> None:
+    errand = asked(desk, Errand("count", {"to": 20}))
+    until(lambda: desk.standing(errand).done > 2)
+    assert desk.ask(errand, anew=True).state == "working"
+    assert desk.under_way("count") == [errand]
+    over(desk, errand)
+    assert desk.under_way("count") == []
+
+
 def asked(desk: Desk, errand: Errand) -> Errand:
     desk.ask(errand)
     return errand

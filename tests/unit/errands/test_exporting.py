@@ -72,8 +72,9 @@ def test_what_was_asked_for_longest_ago_goes_and_is_written_again(
         paths.append(Path(file["path"]))
         os.utime(paths[-1].parents[1], (number, number))
     assert [path.exists() for path in paths] == [False, True, True]
+    exported(lora_file, tmp_path, "comfyui", adapter=adapters[1])  # there still, and used just now
     exported(lora_file, tmp_path, "comfyui", adapter=adapters[0])
-    assert [path.exists() for path in paths] == [True, False, True]
+    assert [path.exists() for path in paths] == [True, True, False]
     assert len(loaded) == 4
 
 

@@ -36,18 +36,22 @@ def test_a_skeleton_has_the_names_and_shapes_of_the_loaded_base() -> None:
 def test_the_smallest_change_that_fits_is_proposed(
     recipe_of: RecipeOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told_early: list[Plan] = []
+
     def plan_within(available: int) -> Plan:
         monkeypatch.setattr(planner, "available_bytes", lambda _: available)
-        return make_plan(recipe)
+        return make_plan(recipe, on_too_much=told_early.append)
 
     recipe = recipe_of("optimizer.train_batch_size=4", "dataset.source=hf:owner/name")
     fits = plan_within(300 * MIB)
     assert fits.fits
     assert not fits.proposals
+    assert not told_early
     assert fits.seconds is None  # of pictures that nobody has counted
     assert fits.step_seconds == pytest.approx(1)
 
     one_change = plan_within(100 * MIB).smallest_change
+    assert [plan.proposals for plan in told_early] == [()], "before any change was tried"
     assert one_change is not None
     assert one_change.changes == ("precision.gradient_checkpointing=true",)
     both = plan_within(20 * MIB)

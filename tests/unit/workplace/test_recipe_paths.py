@@ -14,6 +14,7 @@ from studio.place import place_of
 from studio.recipe import recipe_from_dict
 from studio.recipe.fields import dotted, known_fields, section_of
 from studio.recipe.schema import Recipe
+from studio.settings import Section
 from studio.workplace.recipe_paths import places, refused, require_allowed
 from studio.workplace.roots import Roots
 from studio.workplace.sample_sets import SETS, shipped
@@ -112,6 +113,21 @@ def test_a_path_outside_is_refused_wherever_it_stands(
         assert (path, str(given)) in list(places(recipe))
         problems = refused(recipe, roots)
         assert [p.partition(": ")[0] for p in problems] == ([] if is_allowed else [path])
+
+
+class Nested(Section):
+    """As somebody else's plugin may have it."""
+
+    files: dict[str, list[Path]]
+
+
+def test_a_path_is_found_however_deep_it_lies() -> None:
+    nested = Nested(files={"a": [Path("/x")], "b": [Path("/y"), Path("/z")]})
+    assert list(places(nested)) == [
+        ("files.a[0]", "/x"),
+        ("files.b[0]", "/y"),
+        ("files.b[1]", "/z"),
+    ]
 
 
 def test_names_that_are_no_paths_are_left_alone(roots: Roots, tmp_path: Path) -> None:
