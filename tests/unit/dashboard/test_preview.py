@@ -159,6 +159,18 @@ def test_no_prompt_is_told_in_its_place(place: Here, asked: list[Errand]) -> Non
     assert asked == []
 
 
+def test_a_prompt_that_will_not_do_is_told_and_the_buttons_stay(
+    demo: RunFolder, asked: list[Errand]
+) -> None:
+    app = opened(run="demo", prompts="a cat <lora:x:1>")
+    assert not app.exception
+    assert "calls an adapter" in texts(app)
+    for label in ("Draw", "Strength sweep", "Draw the grid"):
+        assert button(app, label).disabled, label
+    app.text_area[0].set_value("a cat").run()
+    assert not button(app, "Draw").disabled
+
+
 def test_a_former_drawing_is_shown_used_again_and_deleted(place: Here) -> None:
     key = drawn(place, HOSTILE)
     app = opened(drawing=key)

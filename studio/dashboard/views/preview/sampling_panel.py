@@ -10,6 +10,7 @@ import streamlit as st
 
 from studio.curation.trigger import with_trigger
 from studio.dashboard.parts.plain import plain
+from studio.dashboard.parts.told import told_errors
 from studio.preview.schedulers import WORDS
 from studio.preview.settings import SamplingSettings
 from studio.recipe import validated
@@ -21,10 +22,8 @@ MAX_SEED = 2**32 - 1
 _PLAIN = SamplingSettings()
 
 
-def sampling_panel(triggers: Sequence[str]) -> SamplingSettings:
-    """Raises:
-    RecipeError: a setting will not do.
-    """
+def sampling_panel(triggers: Sequence[str]) -> SamplingSettings | None:
+    """None where a setting will not do, which is told."""
     words = " ".join(trigger for trigger in dict.fromkeys(triggers) if trigger)
     text = st.text_area(
         "Prompts, one a line",
@@ -39,14 +38,15 @@ def sampling_panel(triggers: Sequence[str]) -> SamplingSettings:
         "Negative prompt", key=NEGATIVE, bind="query-params", placeholder="what to stay away from"
     )
     seed = _seed()
-    return validated(
-        SamplingSettings,
-        {
-            "prompts": [line.strip() for line in (text or "").splitlines() if line.strip()],
-            "negative_prompt": negative or "",
-            **_how(seed),
-        },
-    )
+    content = {
+        "prompts": [line.strip() for line in (text or "").splitlines() if line.strip()],
+        "negative_prompt": negative or "",
+        **_how(seed),
+    }
+    settings: SamplingSettings | None = None
+    with told_errors():
+        settings = validated(SamplingSettings, content)
+    return settings
 
 
 def new_seed() -> None:

@@ -18,13 +18,17 @@ from studio.recipe import validated
 STRENGTHS, ROWS, COLUMNS = "strengths", "rows", "columns"
 USUAL_STRENGTHS = "0, 0.5, 1, 1.5"
 NO_ADAPTER = "Choose an adapter first."
+NO_SETTINGS = "Mend what is told at the left first."
 
 
-def ways(chosen: Chosen, sampling: SamplingSettings) -> None:
-    """Raises:
-    StudioError: what is asked for cannot be drawn.
+def ways(chosen: Chosen, sampling: SamplingSettings | None) -> None:
+    """Args:
+        sampling: None where it is not right yet.
+
+    Raises:
+        StudioError: what is asked for cannot be drawn.
     """
-    bare = not chosen.applied
+    missing = NO_SETTINGS if sampling is None else None if chosen.applied else NO_ADAPTER
     with st.container(horizontal=True):
         pairs = st.button(
             "Draw",
@@ -32,13 +36,15 @@ def ways(chosen: Chosen, sampling: SamplingSettings) -> None:
             icon=":material/brush:",
             on_click=new_seed,
             shortcut="Ctrl+Enter",
+            disabled=sampling is None,
+            help=NO_SETTINGS if sampling is None else None,
         )
         sweep = st.button(
             "Strength sweep",
             icon=":material/tune:",
             on_click=new_seed,
-            disabled=bare,
-            help=NO_ADAPTER if bare else "The same pictures at rising strengths.",
+            disabled=missing is not None,
+            help=missing or "The same pictures at rising strengths.",
         )
     with st.expander("Grid of any two settings (XY)"):
         grid = _axes(chosen)
@@ -46,9 +52,11 @@ def ways(chosen: Chosen, sampling: SamplingSettings) -> None:
             "Draw the grid",
             icon=":material/grid_on:",
             on_click=new_seed,
-            disabled=bare,
-            help=NO_ADAPTER if bare else None,
+            disabled=missing is not None,
+            help=missing,
         )
+    if sampling is None:
+        return
     if pairs:
         _ask(_order(chosen, sampling, together=chosen.together))
     if sweep:
