@@ -50,10 +50,12 @@ def _advice(
             "Look through its samples: where none comes nearer, try more steps or another learning "
             "rate; where early ones do, take an earlier checkpoint."
         ]
-    if following is not None and following.top1_change_points <= -CLEAR_LOSS_POINTS:
-        return ["Try a lower strength or an earlier checkpoint: prompts count for more there."]
+    is_deaf = following is not None and following.top1_change_points <= -CLEAR_LOSS_POINTS
     if style.relative_fall < CLEAR_FALL:
-        return ["For more of the look, train longer, or try a strength above 1."]
+        how = "at a lower learning rate" if is_deaf else "or try a strength above 1"
+        return [f"For more of the look, train longer, {how}."]
+    if is_deaf:
+        return ["Try a lower strength or an earlier checkpoint: prompts count for more there."]
     return []
 
 

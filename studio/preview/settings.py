@@ -73,6 +73,6 @@ class SamplingSettings(Section):
         texts = (value,) if isinstance(value, str) else value
         if tag := next(filter(None, map(first_tag, texts)), None):
             raise ValueError(
-                f"{tag} calls an adapter, which only prompts of `studio preview` do; take it out"
+                f"{tag} calls an adapter, which works in `studio preview --prompt` alone; take it out"
             )
         return value

@@ -22,7 +22,7 @@ _CSS = """
 .studio-contact-sheet thead th { top: 0; vertical-align: bottom; z-index: 1; }
 .studio-contact-sheet tbody th { left: 0; vertical-align: top; min-width: 7rem; max-width: 9rem; }
 .studio-contact-sheet td { padding: 2px; }
-.studio-contact-sheet img { display: block; width: 100%; min-width: 6.5rem; border-radius: 4px; }
+.studio-contact-sheet img { display: block; width: 100%; min-width: 5rem; border-radius: 4px; }
 </style>
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from textwrap import shorten
 
 import streamlit as st
 
@@ -22,6 +23,7 @@ SHOWN = "drawing"
 LARGE_COLUMNS = 3
 """More pictures beside each other are shown as a sheet."""
 MOST_LARGE = 24
+MOST_LETTERS = 160
 REFRESH_SECONDS = 0.7
 _WAITING_PX = 380
 _ASKED = "drawing-asked"
@@ -112,7 +114,7 @@ def _result(done: Drawing) -> None:
 
 
 def _row(heading: str, row: list[DrawnPicture], columns: int) -> None:
-    st.caption(plain(heading))
+    st.caption(plain(shorten(heading, MOST_LETTERS, placeholder=" …")), help=_whole(heading))
     for place, picture in zip(st.columns(max(2, columns)), row, strict=False):
         strength = f" · {picture.strength:g}" if picture.adapter else ""
         place.image(
@@ -121,3 +123,7 @@ def _row(heading: str, row: list[DrawnPicture], columns: int) -> None:
             width="stretch",
             alt=picture.alt,
         )
+
+
+def _whole(heading: str) -> str | None:
+    return plain(heading) if len(heading) > MOST_LETTERS else None

@@ -94,6 +94,7 @@ def test_what_several_pages_choose_is_one_run_here(demo: RunFolder) -> None:
     app.run()
     assert not app.exception
     assert app.selectbox[0].value == "demo"
+    assert "no run gone" in app.info[0].value
 
 
 def test_a_run_that_has_not_ended_says_what_is_missing(place: Here) -> None:

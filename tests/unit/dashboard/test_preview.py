@@ -150,13 +150,25 @@ def test_what_is_outside_the_roots_is_refused_and_the_page_goes_on(place: Here) 
     assert button(app, "Draw")
 
 
-def test_no_prompt_is_told_in_its_place(place: Here, asked: list[Errand]) -> None:
+def test_no_prompt_is_told_in_its_place(place: Here) -> None:
     app = opened()
     app.text_area[0].set_value(" ").run()
-    button(app, "Draw").click().run()
     assert not app.exception
-    assert "there is no prompt" in texts(app)
-    assert asked == []
+    assert "There is no prompt" in texts(app)
+    assert button(app, "Draw").disabled
+
+
+def test_a_trigger_that_no_prompt_has_is_told(demo: RunFolder) -> None:
+    app = opened(run="demo")
+    assert "called up" not in texts(app)
+    app.text_area[0].set_value("a cat").run()
+    assert "No prompt has zorp" in texts(app)
+
+
+def test_a_run_that_is_gone_is_told(demo: RunFolder) -> None:
+    app = opened(run=["demo", "gone", "demo step 99"])
+    assert app.multiselect[0].value == ["demo"]
+    assert [one.value for one in app.info] == ["There is no run gone here; below is what there is."]
 
 
 def test_a_prompt_that_will_not_do_is_told_and_the_buttons_stay(

@@ -82,11 +82,13 @@ def test_verdict_on_success() -> None:
 
 def test_where_prompts_are_followed_less_a_lower_strength_is_advised_and_nothing_else() -> None:
     deaf = replace(FOLLOWING, top1_change_points=-20.0)
-    for style in (STYLE, WEAK):
-        told = verdict(style, deaf, EFFECT, COPYING, 12)
-        assert told.endswith("prompts count for more there.")
-        assert "train longer" not in told
+    told = verdict(STYLE, deaf, EFFECT, COPYING, 12)
+    assert told.endswith("prompts count for more there.")
+    assert "train longer" not in told
     assert "lower strength" not in verdict(STYLE, FOLLOWING, EFFECT, COPYING, 12)
+    assert verdict(WEAK, deaf, EFFECT, COPYING, 12).endswith(
+        "train longer, at a lower learning rate."
+    )
 
 
 @pytest.mark.parametrize(

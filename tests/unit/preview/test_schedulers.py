@@ -185,5 +185,7 @@ def test_a_scheduler_is_a_word() -> None:
 
 def test_a_recipes_prompts_call_no_adapters() -> None:
     for content in ({"prompts": ["cat", "<lora:x:1> cat"]}, {"negative_prompt": "<lora:x:1>"}):
-        with pytest.raises(RecipeError, match="<lora:x:1> calls an adapter; only `studio preview`"):
+        with pytest.raises(
+            RecipeError, match="<lora:x:1> calls an adapter, which works in `studio"
+        ):
             validated(SamplingSettings, content)

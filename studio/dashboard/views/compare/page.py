@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from studio.dashboard.here import here
+from studio.dashboard.parts.gone import asked_for, tell_of_gone
 from studio.dashboard.parts.plain import plain
 from studio.dashboard.parts.told import nothing_yet, told_errors
 from studio.dashboard.views.compare.pictures import pictures
@@ -67,15 +68,15 @@ def _chosen(found: Sequence[FoundAdapter], finished: Sequence[FoundAdapter]) -> 
         "Checkpoints too",
         key=CHECKPOINTS,
         bind="query-params",
-        help="Earlier states of a run, as far as it keeps them.",
+        help="The list then offers earlier states of the runs too, as far as they keep them.",
     )
     known = {adapter.name: adapter for adapter in finished}
     if with_checkpoints:
         states = (adapter.at(step) for adapter in found for step in adapter.checkpoints)
         known |= {state.name: state for state in states}
-    was = st.session_state.get(RUNS)
-    if was is not None:  # one alone on another page, or gone since
-        names = [was] if isinstance(was, str) else was
+    names = asked_for(RUNS)
+    tell_of_gone(names, {adapter.name for adapter in found})
+    if RUNS in st.session_state:  # one alone on another page, or gone since
         st.session_state[RUNS] = [name for name in names if name in known][:MOST]
     names = left.multiselect(
         "Runs",

@@ -8,6 +8,7 @@ import streamlit as st
 
 from studio.adapters.for_tools import TARGETS
 from studio.dashboard.here import here
+from studio.dashboard.parts.gone import asked_for, tell_of_gone
 from studio.dashboard.parts.plain import plain
 from studio.dashboard.parts.told import nothing_yet, told_errors
 from studio.dashboard.views.export.card_panel import card_panel
@@ -61,11 +62,10 @@ def _chosen() -> FoundAdapter | None:
 
 def _keep_one_that_is_there(runs: Mapping[str, RunSummary]) -> None:
     """The address may name a run that is gone, and another page several."""
-    was = st.session_state.get(RUN)
-    if was is None or (isinstance(was, str) and was in runs):
-        return
-    names = [was] if isinstance(was, str) else was
-    st.session_state[RUN] = next((name for name in names if name in runs), next(iter(runs)))
+    names = asked_for(RUN)
+    tell_of_gone(names, runs)
+    if RUN in st.session_state:
+        st.session_state[RUN] = next((name for name in names if name in runs), next(iter(runs)))
 
 
 def _not_finished(run: RunSummary, adapter: FoundAdapter) -> None:

@@ -48,6 +48,12 @@ def _works(result: Mapping[str, Any], target: Target, adapter: FoundAdapter) -> 
     reading = Reading.of(result["format"], result["tools"])
     refusals = reading.refusals(target)
     works = [tool for tool in target.readers if tool not in refusals]
+    if adapter.base_model == POCKET:
+        st.info(
+            "It was trained on pocket, a small model to practise with, which other tools do not bring "
+            "along: they read the file, and have no model that it changes.",
+            icon=":material/school:",
+        )
     st.success(f"Works in {', '.join(works)}. {plain(_verdict(result['verdict']))}")
     for tool, because in refusals.items():
         st.warning(f"Will not work in {tool}: {plain(because)}")
@@ -60,9 +66,11 @@ def _works(result: Mapping[str, Any], target: Target, adapter: FoundAdapter) -> 
                 type="primary",
                 icon=":material/download:",
             )
-    st.caption(
-        f"It changes the base model that it was trained on and its descendants: {_base(adapter)}."
-    )
+    if adapter.base_model != POCKET:
+        st.caption(
+            "It changes the base model that it was trained on and its descendants: "
+            f"{plain(adapter.base_model)}."
+        )
     where, how = st.columns(2)
     name = Path(result["files"][0]["name"]).stem
     with where:
@@ -76,12 +84,6 @@ def _works(result: Mapping[str, Any], target: Target, adapter: FoundAdapter) -> 
     others = [tool for tool, because in reading.because.items() if not because]
     if also := [tool for tool in others if tool not in target.readers]:
         st.caption(f"The same file works in {', '.join(also)} too.")
-
-
-def _base(adapter: FoundAdapter) -> str:
-    if adapter.base_model == POCKET:
-        return "pocket, a small model to practise with, which other tools do not bring along"
-    return plain(adapter.base_model)
 
 
 def _refused(result: Mapping[str, Any], target: Target) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from studio.dashboard.here import here
+from studio.dashboard.parts.gone import asked_for, tell_of_gone
 from studio.dashboard.parts.plain import plain
 from studio.dashboard.parts.told import told_errors
 from studio.errands.drawing_order import Applied
@@ -82,9 +83,9 @@ def step_key(name: str) -> str:
 
 def _keep_what_is_there(known: dict[str, FoundAdapter]) -> None:
     """The address may name a run that is gone, and another page one run alone."""
-    was = st.session_state.get(RUNS)
-    if was is not None:
-        names = [was] if isinstance(was, str) else was
+    names = asked_for(RUNS)
+    tell_of_gone(names, known)
+    if RUNS in st.session_state:
         st.session_state[RUNS] = [name for name in names if name in known]
 
 

@@ -14,7 +14,6 @@ from studio.dashboard.views.preview import adapters_panel, sampling_panel, ways
 from studio.workplace.drawings import Drawing, delete, drawings, recipe_section
 
 EACH_PAGE, COLUMNS = 12, 4
-THUMBNAIL_PX = 200
 
 
 def history() -> None:
@@ -38,7 +37,7 @@ def history() -> None:
 
 def _card(one: Drawing) -> None:
     last = one.pictures[-1]
-    st.image(str(last.path), width=THUMBNAIL_PX, alt=last.alt)
+    st.image(str(last.path), width="stretch", alt=last.alt)
     st.caption(f"{plain(_title(one))}  \n{plain(_when(one))} · {len(one.pictures)} pictures")
     with st.container(horizontal=True):
         if st.button("Show", key=f"show-{one.key}", type="tertiary"):
@@ -82,7 +81,8 @@ def _title(one: Drawing) -> str:
     order = one.order
     if order.is_of_checkpoints:
         return f"{len(order.adapters)} states · {order.rows} by {order.columns}"
-    names = " + ".join(applied.name for applied in order.adapters) or order.base_model
+    between = " + " if order.together or order.mode != "pairs" else " beside "
+    names = between.join(applied.name for applied in order.adapters) or order.base_model
     way = {"pairs": "", "sweep": " · sweep", "grid": f" · {order.rows} by {order.columns}"}
     return names + way[order.mode]
 

@@ -10,7 +10,8 @@ import streamlit as st
 
 from studio.curation.trigger import with_trigger
 from studio.dashboard.parts.plain import plain
-from studio.dashboard.parts.told import told_errors
+from studio.dashboard.parts.told import tell
+from studio.errors import RecipeError
 from studio.preview.schedulers import WORDS
 from studio.preview.settings import SamplingSettings
 from studio.recipe import validated
@@ -33,20 +34,25 @@ def sampling_panel(triggers: Sequence[str]) -> SamplingSettings | None:
         height=110,
         help="As in the webuis: (word:1.2) counts more, [word] less, BREAK begins anew.",
     )
-    _offer_triggers([trigger for trigger in dict.fromkeys(triggers) if trigger])
+    prompts = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    _offer_triggers([trigger for trigger in dict.fromkeys(triggers) if trigger], prompts)
     negative = st.text_input(
         "Negative prompt", key=NEGATIVE, bind="query-params", placeholder="what to stay away from"
     )
     seed = _seed()
     content = {
-        "prompts": [line.strip() for line in (text or "").splitlines() if line.strip()],
+        "prompts": prompts,
         "negative_prompt": negative or "",
         **_how(seed),
     }
-    settings: SamplingSettings | None = None
-    with told_errors():
-        settings = validated(SamplingSettings, content)
-    return settings
+    if not prompts:
+        tell("There is no prompt; write one.")
+        return None
+    try:
+        return validated(SamplingSettings, content)
+    except RecipeError as error:
+        tell(error)
+        return None
 
 
 def new_seed() -> None:
@@ -55,9 +61,15 @@ def new_seed() -> None:
         st.session_state[SEED] = secrets.randbelow(MAX_SEED)
 
 
-def _offer_triggers(triggers: Sequence[str]) -> None:
+def _offer_triggers(triggers: Sequence[str], prompts: Sequence[str]) -> None:
     if not triggers:
         return
+    unused = [t for t in triggers if not any(t.casefold() in p.casefold() for p in prompts)]
+    if unused and prompts:
+        st.caption(
+            f":orange[:material/warning: No prompt has {plain(', '.join(unused))}: without it little of "
+            "what was learned is called up.]"
+        )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Trigger words:")
         for trigger in triggers:

@@ -11,7 +11,7 @@ from studio.dashboard.style import SAFELIGHT
 from studio.watching.curves import Point
 from studio.watching.follower import VALIDATION, Followed
 
-HEIGHT_PX = 240
+HEIGHT_PX = 300
 EACH_STEP, SMOOTH, HELD_OUT = "each step", "smoothed", "held out"
 
 

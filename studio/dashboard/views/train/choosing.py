@@ -27,15 +27,11 @@ class Choice:
 
     @property
     def label(self) -> str:
+        """Nothing that changes while the run goes: a browser says which one it shows by its label."""
         if self.run is None:
             assert self.job is not None
-            return f"{self.job.name} · {self.job.state}"
-        steps = f" · {self.run.steps_done} of {self.run.steps_total} steps" * bool(
-            self.run.steps_done
-        )
-        return (
-            f"{self.run.name} · {self.run.kind} on {self.run.base_model} · {self.run.state}{steps}"
-        )
+            return f"{self.job.name} · job {self.job.id}"
+        return f"{self.run.name} · {self.run.kind} on {self.run.base_model}"
 
 
 def choices(jobs: Sequence[Job], runs: Sequence[RunSummary]) -> list[Choice]:

@@ -38,7 +38,7 @@ def _stop(job: Job | None) -> None:
 
 def _resume(folder: RunFolder, job: Job | None) -> None:
     if job is not None and job.state in ("waiting", "running"):
-        st.caption("It is in the queue, and goes on from its newest checkpoint.")
+        st.caption(_under_way(job))
         return
     if st.button("Resume", type="primary", icon=":material/play_arrow:"):
         queue = here().queue
@@ -48,6 +48,12 @@ def _resume(folder: RunFolder, job: Job | None) -> None:
             queue.resume(job.id)
         queue.start_worker()
         st.rerun()
+
+
+def _under_way(job: Job) -> str:
+    if job.state == "waiting":
+        return "It is in the queue, and goes on from its newest checkpoint."
+    return "Stopping…" if job.stop_wanted else "It begins again, from its newest checkpoint."
 
 
 def _onwards(folder: RunFolder) -> None:

@@ -59,6 +59,6 @@ def _values(known: Followed, state: str) -> tuple[str, ...]:
         f"{loss[-1].value:.3f}" if loss else "–",
         f"{held_out[-1].value:.3f}" if held_out else "–",
         f"{pace[-1].value:.1f}" if pace else "–",
-        str(left) if state == "running" and known.step else "–",
+        str(left) if state == "running" and known.step and not known.stage else "–",
         gib(max(point.value for point in memory)) if memory else "–",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from studio.dashboard.here import here
+from studio.dashboard.parts.gone import tell_of_gone
 from studio.dashboard.parts.told import nothing_yet
 from studio.dashboard.views.train.choosing import Choice, choices
 from studio.dashboard.views.train.job_panel import job_panel
@@ -32,6 +33,14 @@ def _chosen(found: list[Choice]) -> Choice:
     """What the address names, else the newest."""
     by_key = {choice.key: choice for choice in found}
     wanted = _wanted(found)
+    if wanted is None:
+        tell_of_gone([st.query_params.get("run", "")], by_key)
+        wanted = found[0]
+
+    def choose() -> None:
+        if (key := st.session_state[_LIST]) in by_key:  # else it went meanwhile
+            st.query_params.from_dict({"run": key})
+
     st.session_state[_LIST] = wanted.key
     st.query_params.from_dict({"run": wanted.key})
     st.selectbox(
@@ -39,18 +48,19 @@ def _chosen(found: list[Choice]) -> Choice:
         list(by_key),
         format_func=lambda key: by_key[key].label,
         key=_LIST,
-        on_change=lambda: st.query_params.from_dict({"run": st.session_state[_LIST]}),
+        on_change=choose,
     )
     return wanted
 
 
-def _wanted(found: list[Choice]) -> Choice:
-    job, run = st.query_params.get("job"), st.query_params.get("run", "")
+def _wanted(found: list[Choice]) -> Choice | None:
+    """None where the address names what is not there."""
+    job, run = st.query_params.get("job"), st.query_params.get("run")
     for choice in found:
         # A job that waited has a run by now, under the run's name.
         if run in (choice.key, *choice.former_keys) or (choice.job and str(choice.job.id) == job):
             return choice
-    return found[0]
+    return None if run else found[0]
 
 
 def _show(choice: Choice) -> None:

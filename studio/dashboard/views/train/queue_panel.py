@@ -38,7 +38,8 @@ def _redraw_when_changed(jobs: Sequence[Job]) -> None:
 def _running(jobs: Sequence[Job]) -> None:
     for job in jobs:
         stopping = ", stopping" if job.stop_wanted else ""
-        st.markdown(f":primary[:material/autorenew:] **{plain(job.name)}** trains{stopping}")
+        name = plain(job.run or job.name)
+        st.markdown(f":primary[:material/autorenew:] **{name}** trains{stopping}")
 
 
 def _waiting(jobs: Sequence[Job]) -> None:

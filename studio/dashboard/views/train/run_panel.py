@@ -19,12 +19,13 @@ EVERY_SECONDS = 1.0
 
 
 def run_panel(folder: RunFolder, job: Job | None) -> None:
-    """Live while the run is; still otherwise."""
+    """Live while the run is, or is about to be; still otherwise."""
     state = folder.state
+    is_awaited = job is not None and job.state in ("waiting", "running")
     if job is not None and job.error and state != "finished":
         tell(job.error)
     controls(folder, job, state)
-    live = EVERY_SECONDS if state == "running" else None
+    live = EVERY_SECONDS if state == "running" or is_awaited else None
     st.fragment(_progress, run_every=live)(folder, state)
     st.fragment(timeline, run_every=live)(folder)
     with st.expander("What it said", icon=":material/notes:"):
