@@ -95,7 +95,13 @@ def _figures(chosen: Sequence[FoundAdapter]) -> None:
     columns: dict[str, list[str]] = {"": [_figure(name) for name in table]}
     for number, adapter in enumerate(chosen):
         columns[plain(adapter.name)] = [plain(cells[number]) for cells in table.values()]
-    st.table(columns, hide_index=True, border="horizontal", alt="The figures of each, side by side")
+    st.table(
+        columns,
+        hide_index=True,
+        border="horizontal",
+        width="content",
+        alt="The figures of each, side by side",
+    )
 
 
 def _figure(name: str) -> str:

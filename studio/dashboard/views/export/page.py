@@ -104,13 +104,12 @@ def _in_state(adapter: FoundAdapter) -> FoundAdapter | None:
 def _export(adapter: FoundAdapter) -> None:
     if not adapter.files and not adapter.checkpoints:
         return
-    left, right = st.columns(2)
+    left, _ = st.columns(2)
     with left:
         st.caption(plain(adapter.title))
         if adapter.trigger:
             st.markdown("**Trigger words**")
             st.code(adapter.trigger, language=None, wrap_lines=True)
-    with right:
         order = _order(adapter)
     with st.container(horizontal=True):
         for target in TARGETS:
