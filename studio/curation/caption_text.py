@@ -41,6 +41,12 @@ def without_invisible(text: str) -> str:
     return "".join(c for c in text if not invisible(c))
 
 
+def shortened(text: str, most: int) -> str:
+    """At most so many characters on one line, with a sign where there were more."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[:most].rstrip()}…"
+
+
 def invisible(character: str) -> bool:
     """Whether it shows nothing and yet would be read: control and format characters, halves of
     surrogate pairs. Blanks and line ends are none of them.

@@ -46,6 +46,11 @@ def findings_of_checks(picture: Picture) -> tuple[Finding, ...]:
     return tuple(f for f in picture.findings if f.check not in BY_HAND)
 
 
+def is_about_caption(finding: Finding) -> bool:
+    """Whether it is out of date once the caption is edited."""
+    return finding.check.startswith("caption_")
+
+
 def _decided(picture: Picture, by_hand: ByHand) -> Picture:
     is_same = not picture.findings or picture.findings[-1].check not in BY_HAND
     if is_same and picture.name not in by_hand.keep and picture.name not in by_hand.drop:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from studio.curation.caption_text import shortened
 from studio.curation.checks.check import SetCheck, SetFindings
 from studio.curation.manifest import Finding
 from studio.curation.reading import CaptionReader, Reading
@@ -36,7 +37,7 @@ class CaptionTooLong(SetCheck):
 
     def _cut(self, reading: Reading) -> Finding:
         lost = " ".join(reading.lost.split())
-        shown = lost if len(lost) <= _SHOWN_CHARACTERS else f"{lost[:_SHOWN_CHARACTERS]}…"
+        shown = shortened(lost, _SHOWN_CHARACTERS)
         message = (
             f"its caption is {reading.tokens} tokens long, {reading.limit} are read: never learned "
             f'from "{shown}"; shorten it, with what matters in front'

@@ -31,7 +31,8 @@ class Material(SetCheck):
 
     Speaks of two materials only where the evidence for them passes the limit: a natural logarithm of
     how many times likelier the set is as a mixture than as one material. Then a small minority is
-    left out, and a set of two large groups is not trained on before the user has chosen.
+    left out, but for those that the user keeps, and a set of two large groups is not trained on before
+    the user has chosen.
     """
 
     name = "material"
@@ -83,7 +84,7 @@ class Material(SetCheck):
         if told.apart:
             message += f"the {few} show {', '.join(told.apart)}; "
         message += (
-            "they are left out: mixed, an adapter reproduces neither"
+            f"{told.what_becomes_of_them}: mixed, an adapter reproduces neither"
             if told.are_few
             else "an adapter learns neither: train them apart, or drop one group"
         )
@@ -118,6 +119,22 @@ class _Told:
         """The group of most strangers."""
         groups = [self.judgement.groups[index] for index in np.flatnonzero(self.strangers)]
         return max(sorted(set(groups)), key=groups.count)
+
+    @property
+    def what_becomes_of_them(self) -> str:
+        """Of few strangers: the user's own word stands above ours."""
+        pinned = [
+            view.pinned
+            for view, is_stranger in zip(self.seen, self.strangers, strict=True)
+            if is_stranger
+        ]
+        kept = sum(pinned)
+        left_out = len(pinned) - kept
+        if not kept:
+            return "they are left out"
+        if not left_out:
+            return "they are kept by your word"
+        return f"{left_out} of them left out, {kept} kept by your word"
 
     def names(self, where: NDArray[np.bool_]) -> list[str]:
         return [view.name for view, chosen in zip(self.seen, where, strict=True) if chosen]

@@ -102,5 +102,5 @@ def in_words(size_bytes: int) -> str:
     """``1.5 GB``, ``20 MB``, ``7 kB``."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6)):
         if size_bytes >= factor:
-            return f"{size_bytes / factor:.1f} {unit}"
+            return f"{f'{size_bytes / factor:.1f}'.removesuffix('.0')} {unit}"
     return f"{size_bytes / 1e3:.0f} kB"

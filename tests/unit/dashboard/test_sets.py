@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from streamlit.proto.Block_pb2 import Block
 from streamlit.testing.v1 import AppTest
 
 from studio.curation.manifest import CuratedSet, Finding, Picture
@@ -18,6 +19,7 @@ from studio.workplace.workplace import Workplace
 
 HOSTILE = "![x](http://evil.example/x.png) <img src=x onerror=alert(1)>.png"
 BLUR = Finding("blur", "warn", 3, 1.8, "looks blurred")
+OF_CAPTION = Finding("caption_placeholder", "info", 0, 1, "its caption says nothing")
 COPY = Finding("near_duplicate", "block", 0.98, 0.94, "repeats a.png", {"twin": "a.png"})
 MATERIAL = Finding(
     "material",
@@ -54,7 +56,7 @@ def added(sets: PictureSets, tmp_path: Path, *findings: Finding) -> str:
     picture_set = sets.add(tmp_path / "open" / "pictures")
     place = sets.folder(picture_set.name)
     found = (
-        Picture("a.png", "1" * 64, 64, 64, "a thing", "txt", (BLUR,)),
+        Picture("a.png", "1" * 64, 64, 64, "a thing", "txt", (BLUR, OF_CAPTION)),
         Picture("b.png", "2" * 64, 64, 64, "", "none", (COPY,), kept=False),
         Picture(HOSTILE, "3" * 64, 64, 64, HOSTILE, "txt"),
     )
@@ -97,6 +99,13 @@ def test_a_sample_set_is_taken_up_once(sets: PictureSets) -> None:
     again = opened()
     again.button(key="use-mascot").click().run()
     assert sets.names() == ["mascot"]
+
+
+def test_the_buttons_of_sample_sets_stand_at_the_foot_of_their_cards(sets: PictureSets) -> None:
+    blocks = [node for node in opened().main if isinstance(node.proto, Block)]
+    foot = Block.FlexContainer.SPACE_BETWEEN
+    cards = [node for node in blocks if node.proto.flex_container.justify == foot]
+    assert [len(card.children) for card in cards] == [2, 2, 2]  # all that is read, and the button
 
 
 def test_the_verdict_comes_first_with_the_way_on(sets: PictureSets, tmp_path: Path) -> None:
@@ -161,6 +170,81 @@ def test_the_loupe_tells_what_was_measured_and_decides(sets: PictureSets, tmp_pa
     assert "tokens" in texts(app)
     app.button(key="loupe-Drop").click().run()
     assert sets.get(name).drop == ("a.png",)
+
+
+def write(app: AppTest, text: str) -> None:
+    """Into the caption's field, without saving."""
+    app.session_state[app.session_state["sets.caption"].key] = {"text": text}
+
+
+def test_a_caption_that_was_typed_is_kept_when_one_moves_on(
+    sets: PictureSets, tmp_path: Path
+) -> None:
+    name = added(sets, tmp_path)
+    app = opened(name, picture="a.png")
+    write(app, "a thing on a table")
+    button(app, "Next").click().run()
+    assert not app.exception
+    assert app.query_params["picture"] == "b.png"
+    assert sets.caption(name, "a.png") == "a thing on a table"
+    assert "a.png" in app.toast[0].value.replace("\\", "")
+    button(app, "Previous").click().run()
+    assert "edited here" in texts(app)
+    assert not app.toast
+    assert sets.caption(name, "b.png") is None
+
+
+def test_a_caption_that_was_not_touched_or_is_too_late_is_not_written(
+    sets: PictureSets, tmp_path: Path
+) -> None:
+    name = added(sets, tmp_path)
+    app = opened(name, picture="a.png")
+    button(app, "Next").click().run()
+    assert sets.caption(name, "a.png") is None
+    button(app, "Previous").click().run()
+    write(app, "something else")
+    sets.remove(name)
+    button(app, "Next").click().run()
+    assert not app.exception
+    assert "there is no set" in texts(app)
+
+
+def test_a_caption_that_is_new_has_no_findings_of_the_old_one(
+    sets: PictureSets, tmp_path: Path
+) -> None:
+    name = added(sets, tmp_path)
+    assert "says nothing" in texts(opened(name, picture="a.png"))
+    sets.set_caption(name, "a.png", "a table")
+    shown = texts(opened(name, picture="a.png"))
+    assert "says nothing" not in shown
+    assert "not judged yet" in shown
+    assert "looks blurred" in shown
+    sets.set_caption(name, "a.png", "a thing")
+    assert "says nothing" in texts(opened(name, picture="a.png"))
+
+
+def test_what_is_never_read_of_a_caption_is_not_shown_at_full_length(
+    sets: PictureSets, tmp_path: Path
+) -> None:
+    name = added(sets, tmp_path)
+    sets.set_caption(name, "a.png", "a red fox on a hill " * 60)
+    (told,) = (m.value for m in opened(name, picture="a.png").markdown if "never read" in m.value)
+    assert told.endswith("…")
+    assert len(told) < 220
+
+
+def test_buttons_leave_the_arrows_to_their_shortcuts(sets: PictureSets, tmp_path: Path) -> None:
+    app = opened(added(sets, tmp_path), picture="a.png")
+    assert not button(app, "Next").icon
+    assert not button(app, "Previous").icon
+
+
+def test_keys_are_called_what_they_do(sets: PictureSets, tmp_path: Path) -> None:
+    assert "**U** back to what the checks said" in texts(opened(added(sets, tmp_path)))
+
+
+def test_the_largest_upload_is_told_in_round_figures(sets: PictureSets) -> None:
+    assert "200 MB a picture" in texts(opened(**{"from": "Drop pictures or a zip"}))
 
 
 def test_an_unknown_set_or_picture_in_the_address_does_no_harm(

@@ -27,5 +27,13 @@ def caption_editor(text: str, *, key: str, most_letters: int) -> str:
     return typed[:most_letters] if isinstance(typed, str) else text
 
 
+def typed_into(key: str, *, most_letters: int) -> str | None:
+    """What an editor's field holds, for callbacks, which run before it is drawn again; None where nobody
+    wrote into it.
+    """
+    typed = st.session_state.get(key, {}).get("text")
+    return typed[:most_letters] if isinstance(typed, str) else None
+
+
 def _nothing() -> None:
     """Streamlit keeps a state only of what has a callback; the page runs again anyway."""

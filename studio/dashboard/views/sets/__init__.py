@@ -38,7 +38,7 @@ def page() -> None:
     if name is None:
         adding.show(sets)
         return
-    choosing.show_what_failed()
+    choosing.show_what_happened()
     _show(OpenedSet.of(sets, name))
 
 

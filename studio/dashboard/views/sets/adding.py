@@ -42,14 +42,19 @@ def _samples(sets: PictureSets) -> None:
         )
     columns = st.columns(3)
     for index, sample in enumerate(found):
-        with columns[index % 3].container(border=True, height="stretch"):
+        # Of cards of one height, the buttons stand side by side at the foot.
+        card = columns[index % 3].container(
+            border=True, height="stretch", vertical_alignment="distribute"
+        )
+        with card:
             _sample(sets, sample)
 
 
 def _sample(sets: PictureSets, sample: SampleSet) -> None:
-    st.markdown(f"**{plain(sample.title)}**")
-    st.caption(f"{sample.pictures} pictures · {sample.name}")
-    st.markdown(plain(sample.description))
+    with st.container():
+        st.markdown(f"**{plain(sample.title)}**")
+        st.caption(f"{sample.pictures} pictures · {sample.name}")
+        st.markdown(plain(sample.description))
     if st.button("Use this set", key=f"use-{sample.name}", type="primary"):
         known = sets.of_source(sample.folder)
         taken = known or sets.add(sample.folder, sample.name, sample.trigger)

@@ -31,7 +31,8 @@ def show(opened: OpenedSet) -> None:
         nothing_yet("No picture here", "Choose another group above.", ":material/filter_alt_off:")
         return
     st.caption(
-        "Arrow keys move · **K** keep · **D** drop · **U** undo · **Enter** or a click looks closer"
+        "Arrow keys move · **K** keep · **D** drop · **U** back to what the checks said · "
+        "**Enter** or a click looks closer"
     )
     number = _page_number(len(pictures))
     shown = pictures[(number - 1) * PAGE : number * PAGE]

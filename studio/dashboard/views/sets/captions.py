@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
+from studio.curation.caption_text import shortened
 from studio.curation.manifest import Picture
-from studio.dashboard.components.caption_editor import caption_editor
+from studio.curation.summary import printable
+from studio.dashboard.components.caption_editor import caption_editor, typed_into
 from studio.dashboard.parts.plain import plain
+from studio.dashboard.views.sets.choosing import remember_done, remember_failure
 from studio.dashboard.views.sets.opened import OpenedSet
+from studio.errors import StudioError
 from studio.workplace.caption_facts import CaptionFacts, caption_facts
 from studio.workplace.hand_captions import MOST_LETTERS
+from studio.workplace.picture_sets import PictureSets
 from studio.workplace.reading import reader_of
 
 _SOURCES = {
@@ -19,12 +26,53 @@ _SOURCES = {
     "auto": "written by a program",
     "none": "there is none",
 }
+_SHOWN_OF_LOST = 120
+_OPEN = "sets.caption"
 
 
-def show(opened: OpenedSet, picture: Picture) -> None:
+@dataclass(frozen=True)
+class _Open:
+    """The field that is shown, for callbacks.
+
+    Attributes:
+        before: the caption that it began with.
+        key: the field's.
+    """
+
+    sets: PictureSets
+    set_name: str
+    picture: str
+    before: str
+    key: str
+
+
+def current(opened: OpenedSet, picture: Picture) -> str:
+    """The caption as it stands now, edited or found; the judgement may be older."""
     edited = opened.sets.caption(opened.name, picture.name)
-    before = _found(opened, picture) if edited is None else edited
+    return _found(opened, picture) if edited is None else edited
+
+
+def keep_typed() -> None:
+    """Save what was typed and not saved, for callbacks that lead away from the field."""
+    left: _Open | None = st.session_state.pop(_OPEN, None)
+    text = typed_into(left.key, most_letters=MOST_LETTERS) if left else None
+    if left is None or text is None or text == left.before:
+        return
+    try:
+        left.sets.set_caption(left.set_name, left.picture, text)
+    except StudioError as error:
+        remember_failure(error)
+    else:
+        remember_done(f"Caption of {plain(printable(left.picture))} saved")
+
+
+def show(opened: OpenedSet, picture: Picture, before: str) -> None:
+    """Args:
+    before: the `current` caption.
+    """
+    edited = opened.sets.caption(opened.name, picture.name)
     key = f"caption.{opened.name}.{picture.name}.{opened.picture_set.caption_edits}"
+    st.session_state[_OPEN] = _Open(opened.sets, opened.name, picture.name, before, key)
     text = caption_editor(before, key=key, most_letters=MOST_LETTERS)
     trigger = opened.picture_set.trigger
     _facts(caption_facts(text, trigger, reader_of(opened.picture_set)), trigger)
@@ -66,4 +114,5 @@ def _length(facts: CaptionFacts) -> str:
     count = f"{facts.tokens} of {facts.limit} tokens"
     if not facts.lost:
         return count
-    return f":orange[:material/warning:] {count}; never read: {plain(facts.lost)}"
+    lost = plain(shortened(facts.lost, _SHOWN_OF_LOST))
+    return f":orange[:material/warning:] {count}; never read: {lost}"

@@ -10,7 +10,7 @@ from studio.dashboard.parts.told import tell, told_errors
 from studio.errors import StudioError
 from studio.workplace.picture_sets import PictureSets
 
-_SET, _LIST, _FAILED = "set", "sets.list", "sets.failed"
+_SET, _LIST, _FAILED, _DONE = "set", "sets.list", "sets.failed", "sets.done"
 _SHOWN_OF_A_SET = ("filter", "picture")
 
 
@@ -37,10 +37,19 @@ def remember_failure(error: StudioError) -> None:
     st.session_state[_FAILED] = error
 
 
-def show_what_failed() -> None:
+def remember_done(text: str) -> None:
+    """As `remember_failure`, for what went well."""
+    st.session_state[_DONE] = text
+
+
+def show_what_happened() -> None:
+    """In the callbacks before this run."""
     error = st.session_state.pop(_FAILED, None)
     if error is not None:
         tell(error)
+    done = st.session_state.pop(_DONE, None)
+    if done is not None:
+        st.toast(done, icon=":material/check:")
 
 
 def _list(names: list[str], name: str | None) -> None:

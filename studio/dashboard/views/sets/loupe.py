@@ -6,17 +6,18 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from studio.curation.caption_text import tidy
 from studio.curation.manifest import Finding, Picture
 from studio.curation.summary import printable
 from studio.dashboard.here import here
 from studio.dashboard.parts.plain import plain
 from studio.dashboard.parts.told import told_errors
 from studio.dashboard.views.sets import captions, prints
-from studio.dashboard.views.sets.choosing import remember_failure, show_what_failed
+from studio.dashboard.views.sets.choosing import remember_failure, show_what_happened
 from studio.dashboard.views.sets.opened import OpenedSet
 from studio.errors import StudioError
 from studio.workplace.choices import title_of
-from studio.workplace.judgement import findings_of_checks
+from studio.workplace.judgement import findings_of_checks, is_about_caption
 from studio.workplace.picture_sets import PictureSets
 
 _PICTURE = "picture"
@@ -41,7 +42,13 @@ def show_if_asked(opened: OpenedSet, order: Sequence[str]) -> None:
         _dialog(opened.name, order)
 
 
+def _go_to(name: str) -> None:
+    captions.keep_typed()
+    open_at(name)
+
+
 def _close() -> None:
+    captions.keep_typed()
     st.query_params.pop(_PICTURE, None)
 
 
@@ -58,16 +65,17 @@ def _look_closely(set_name: str, order: Sequence[str]) -> None:
     picture = opened.judged.by_name.get(name)
     if picture is None:
         st.rerun()
-    show_what_failed()
+    show_what_happened()
     prints.put_on()
     left, right = st.columns([3, 2], gap="medium")
     with left:
         prints.figure(set_name, picture, "alone", "large")
         _ways(order, name)
     with right:
+        caption = captions.current(opened, picture)
         _decision(opened, picture)
-        _findings(picture)
-        captions.show(opened, picture)
+        _findings(picture, caption_is_judged=tidy(caption) == picture.caption)
+        captions.show(opened, picture, caption)
 
 
 def _ways(names: Sequence[str], name: str) -> None:
@@ -75,16 +83,14 @@ def _ways(names: Sequence[str], name: str) -> None:
     before = names[at - 1] if at > 0 else None
     after = names[at + 1] if 0 <= at < len(names) - 1 else None
     with st.container(horizontal=True, vertical_alignment="center"):
-        _way("Previous", before, "left", ":material/arrow_back:")
-        _way("Next", after, "right", ":material/arrow_forward:")
+        _way("Previous", before, "left")
+        _way("Next", after, "right")
         if at >= 0:
             st.caption(f"{at + 1} of {len(names)}")
 
 
-def _way(label: str, name: str | None, shortcut: str, icon: str) -> None:
-    st.button(
-        label, icon=icon, shortcut=shortcut, disabled=name is None, on_click=open_at, args=(name,)
-    )
+def _way(label: str, name: str | None, shortcut: str) -> None:
+    st.button(label, shortcut=shortcut, disabled=name is None, on_click=_go_to, args=(name,))
 
 
 def _decision(opened: OpenedSet, picture: Picture) -> None:
@@ -115,13 +121,22 @@ def _decide(opened: OpenedSet, name: str, keep: bool | None) -> None:
         remember_failure(error)
 
 
-def _findings(picture: Picture) -> None:
+def _findings(picture: Picture, *, caption_is_judged: bool) -> None:
+    """Args:
+    caption_is_judged: it was not edited since; what was found of an older one is left out.
+    """
     st.caption(_size(picture))
-    found = findings_of_checks(picture)
-    if not found:
-        st.markdown(":green[:material/check:] Nothing to remark.")
+    found = [
+        finding
+        for finding in findings_of_checks(picture)
+        if caption_is_judged or not is_about_caption(finding)
+    ]
     for finding in found:
         st.markdown(_told(finding))
+    if not caption_is_judged:
+        st.caption("The caption is new and not judged yet.")
+    elif not found:
+        st.markdown(":green[:material/check:] Nothing to remark.")
 
 
 def _size(picture: Picture) -> str:

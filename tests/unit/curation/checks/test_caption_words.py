@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from studio.curation.checks.caption_duplicate import CaptionDuplicate
 from studio.curation.checks.caption_names_learned import CaptionNamesLearned
 from studio.curation.checks.caption_too_long import CaptionTooLong
 from studio.curation.checks.caption_trigger import CaptionTrigger
+from studio.curation.file_names import caption_from_name
 from studio.curation.reading import Piece, Reading
 from studio.curation.view import View
 
@@ -58,6 +60,35 @@ def test_without_a_tokenizer_it_says_that_nobody_counted():
     assert finding.severity == "info"
     assert "not counted" in finding.message
     assert of_set(CaptionTooLong(None), "", "") == ()
+
+
+def files(*names: str, written: int = 0) -> list[View]:
+    """Pictures captioned by their files' names, and some by hand."""
+    named = [View(f"{n}.png", "d", 64, 64, caption_from_name(n), "file_name") for n in names]
+    own = [View(f"own{i}.png", "d", 64, 64, f"a fox at {i}", "txt") for i in range(written)]
+    return [*named, *own]
+
+
+@pytest.mark.parametrize("name", ["drawing_{:02}", "drawing{}", "Drawing ({})"])
+def test_one_name_of_most_files_is_no_caption(name):
+    pictures = files(*(name.format(index) for index in range(24)), written=6)
+    (found,) = CaptionDuplicate().examine(pictures).of_set
+    assert (found.severity, found.evidence["caption"]) == ("warn", "drawing")
+    assert "24 of 30" in found.message
+    assert "--auto-captions" in found.message
+
+
+def test_names_that_say_what_each_file_shows_are_captions():
+    shown = ["alarm-clock", "airplane", "red-fox_1", "red-fox_2", "owl_3", "owl_4"]
+    found = CaptionDuplicate().examine(files(*shown)).of_set
+    assert [f.severity for f in found] == ["info"]
+    assert CaptionDuplicate().examine(files("owl", "fox", "cat", "dog")).of_set == ()
+    assert CaptionDuplicate().examine(files("owl", "owl_2")).of_set[0].severity == "info"
+
+
+def test_one_caption_that_someone_wrote_for_all_is_a_remark():
+    (found,) = of_set(CaptionDuplicate(), *["a mascot"] * 30)
+    assert found.severity == "info"
 
 
 def trigger(word: str = "zorp", max_tokens: int = 4) -> CaptionTrigger:

@@ -13,11 +13,15 @@ from PIL import Image, ImageDraw
 
 from sample_sets.film import filmed
 from studio.curation import curate
+from studio.curation.checks.check import SetFindings
+from studio.curation.checks.material import Material
 from studio.curation.manifest import CuratedSet, Finding
 from studio.curation.material.classifier import Classifier, Floats, shipped
 from studio.curation.material.features import described
 from studio.curation.material.judgement import judged
 from studio.curation.material.properties import differences
+from studio.curation.settings import CurationSettings
+from studio.curation.view import Pixels, View
 
 DATASETS = Path(__file__).resolve().parents[4] / "datasets"
 
@@ -43,6 +47,25 @@ def test_the_minority_of_the_mixed_set_is_named_exactly(mixed: CuratedSet) -> No
     assert dropped_as(mixed, "material") == expected["minority"]
     assert "film" in finding.message
     assert not set(expected["look_alikes"]) & {p.name for p in mixed.dropped}
+
+
+def material(views: list[View]) -> SetFindings:
+    return Material(CurationSettings().material_evidence).examine(views)
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        (0, "they are left out: mixed"),
+        (1, "3 of them left out, 1 kept by your word: mixed"),
+        (4, "they are kept by your word: mixed"),
+    ],
+)
+def test_strangers_that_the_user_keeps_are_not_said_to_be_left_out(kept: int, told: str) -> None:
+    found = material(_with_strangers(26, 4, kept)).of_set[0]
+    assert found.severity == "warn"
+    assert told in found.message
+    assert len(cast("list[str]", found.evidence["minority"])) == 4
 
 
 def test_its_copies_its_blurred_and_its_tiny_picture_are_named_too(mixed: CuratedSet) -> None:
@@ -161,6 +184,32 @@ def test_one_picture_alone_is_no_second_material() -> None:
         found = judged(np.stack([digital] * 30 + [drawing] * few), cast("Classifier", Told()))
         assert found.evidence["drawing"] > 4
         assert found.strangers(4).sum() == (few if few > 1 else 0)
+
+
+def _with_strangers(most: int, few: int, kept: int) -> list[View]:
+    """Views of one material and of a few of another, of which the user keeps some."""
+    shape = (160, 160)
+    views = []
+    for index in range(most + few):
+        picture = _drawing(index)
+        is_strange = index >= most
+        if is_strange:
+            picture = filmed(picture, np.random.default_rng(index))
+        pixels = Pixels(picture, 128)
+        measured = Material(7).measure(pixels)
+        assert measured is not None
+        views.append(
+            View(
+                f"{index:02}.png",
+                str(index),
+                *shape,
+                "",
+                "none",
+                pinned=is_strange and index < most + kept,
+                measurements={"material": measured},
+            )
+        )
+    return views
 
 
 def _drawing(seed: int) -> Image.Image:

@@ -115,4 +115,4 @@ def test_a_disk_that_is_too_small(refused, monkeypatch, pack):
     as_folder(str(source))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=200_000_000))
     shutil.rmtree(as_folder(str(source)))
-    refused(source, "200.0 MB free", "XDG_CACHE_HOME")
+    refused(source, "200 MB free", "XDG_CACHE_HOME")
