@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from studio.errors import RunError
 from studio.evaluation.result import EvaluationReport
@@ -25,7 +26,8 @@ class Contender:
         method: the trainer's kind.
         run: its folder's name.
         steps: optimizer steps.
-        training_seconds: wall clock from the first step to the last.
+        training_seconds: wall clock from the first step to the last; of a run that was resumed, all its
+            stretches together.
         peak_memory_bytes: the largest resident set of its process: of the whole, from pictures to
             report, where it was watched from outside, else of training.
         file_bytes: of the adapter in its first format, all its files together.
@@ -51,10 +53,9 @@ class Contender:
             RunError: it has not come to its end.
             RecipeError: its recipe was changed by hand and is none any more.
         """
-        started = run.events.latest("training_started")
-        ended = run.events.latest("training_ended")
+        seconds, ended = _training(run.events.read())
         adapters = run.adapters()
-        if started is None or ended is None or not adapters:
+        if ended is None or not adapters:
             raise RunError(
                 f'the run "{run.name}" has not come to its end; finish it with: studio resume {run.name}'
             )
@@ -63,7 +64,7 @@ class Contender:
             method=run.recipe().trainer.kind,
             run=run.name,
             steps=ended["step"],
-            training_seconds=ended["time"] - started["time"],
+            training_seconds=seconds,
             peak_memory_bytes=peak_memory_bytes or ended.get("peak_memory_bytes") or 0,
             file_bytes=sum(map(_bytes_of, adapters[0])),
             report=None if report is None else EvaluationReport.from_json(report),
@@ -98,13 +99,29 @@ def size_text(count: int) -> str:
     return f"{mib:.1f} MiB" if mib < 1024 else f"{mib / 1024:.1f} GiB"
 
 
+def _training(events: Iterable[Mapping[str, Any]]) -> tuple[float, Mapping[str, Any] | None]:
+    """Seconds of training, and the event at its end. A run may have been stopped after any step: the time
+    from there until it was resumed is no training.
+    """
+    seconds, ended = 0.0, None
+    before: float | None = None
+    for event in events:
+        name, time = event["event"], event["time"]
+        if name == "training_started":
+            before = time
+        elif name in ("step", "training_ended") and before is not None:
+            seconds, before = seconds + time - before, time
+            ended = event if name == "training_ended" else ended
+    return seconds, ended
+
+
 def _measured(report: EvaluationReport | None) -> tuple[str, ...]:
     if report is None:
         return (UNKNOWN,) * 5
     following, fidelity, drift = report.following, report.fidelity, report.drift
     return (
         f"{report.effect.mean_change:.1%}",
-        f"{report.style.relative_fall:+.0%}",
+        f"{report.style.relative_fall:+z.0%}",
         f"{fidelity.relative_gain:+.0%}"
         if fidelity and fidelity.training > fidelity.base
         else UNKNOWN,

@@ -48,7 +48,7 @@ def entered(field: Field, given: Any) -> Any:
     empty = None if field.is_optional else LEFT_OUT
     match field.kind:
         case "number" | "whole number":
-            return yaml_text.parse_scalar(_with_point(given.strip())) if given.strip() else empty
+            return _typed_number(field, given.strip()) if given.strip() else empty
         case "numbers":
             parts = [part for part in re.split(r"[,\s]+", given.strip(" ,[]")) if part]
             return [yaml_text.parse_scalar(part) for part in parts] or (
@@ -87,13 +87,24 @@ def _number(value: Any) -> str:
         return str(value).lower() if isinstance(value, bool) else str(value)
     if not isfinite(value):
         return yaml_text.dump([value])[2:].strip()
-    plain = str(int(value)) if value.is_integer() and abs(value) < LONGEST_WHOLE else repr(value)
+    plain = str(_whole(value))
     _, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
     assert isinstance(exponent, int)
     fraction = "".join(map(str, digits[1:]))
     sign = "-" if value < 0 else ""
     short = f"{sign}{digits[0]}{'.' if fraction else ''}{fraction}e{exponent + len(digits) - 1}"
     return plain if len(plain) <= len(short) or value == 0 else short
+
+
+def _typed_number(field: Field, given: str) -> Any:
+    number = yaml_text.parse_scalar(_with_point(given))
+    return _whole(number) if field.kind == "whole number" else number
+
+
+def _whole(value: Any) -> Any:
+    """A float without a fraction as the whole number that it is: 1e6 is a million; the rest as it is."""
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < LONGEST_WHOLE
+    return int(value) if is_whole else value
 
 
 def _with_point(given: str) -> str:

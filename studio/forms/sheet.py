@@ -129,6 +129,12 @@ class Sheet:
             content = _without(content, ("dataset", *keys))
         return self.rewritten({**content, "dataset": joined(content.get("dataset"), dataset)})
 
+    def named(self, name: str) -> str:
+        """The text with that name in it; as it is where it has that name, or is no recipe at all."""
+        if not self.content or self.content.get("name") == name:
+            return self.text
+        return self.rewritten({**self.content, "name": name})
+
     def rewritten(self, content: Mapping[str, Any]) -> str:
         """Another content under the same opening comment."""
         return header(self.text) + yaml_text.dump(dict(content))

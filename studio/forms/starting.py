@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
+from math import inf
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -28,6 +29,13 @@ POCKET_TITLE = "pocket (ships with the studio)"
 STAND_IN = "my-word"
 """A trigger for as long as a starter is made by a method that cannot be without."""
 
+SAMPLED_STAGES = 5
+LEAST_SAMPLE_EVERY = 10
+USUAL_SAMPLE_EVERY = 200
+DRAWS_IN_GB = {"sd1": 6, "sd2": 6, "sdxl": 12}
+"""By family of the base: the smallest usual GPU in which pictures are drawn beside training, as the plans
+of the ready recipes say. Of other families there are no plans."""
+
 COMMENT_WIDTH = 100
 _INDENT = f"#{' ' * 10}"
 _ENTRY = re.compile(r"# (\w+):\s+(.*)")
@@ -43,7 +51,7 @@ class StartingPoint:
         base: what people call the base model.
         memory_gb: of the GPU that it is made for; None: none is needed.
         what, needs: of its opening comment.
-        comment: what of that is true of other pictures too.
+        about: the opening comment without what is of its own file and run.
     """
 
     name: str
@@ -53,13 +61,21 @@ class StartingPoint:
     memory_gb: int | None
     what: str
     needs: str
-    comment: str
+    about: Mapping[str, str]
     content: Mapping[str, Any]
 
     @property
     def is_usual(self) -> bool:
         """Whether it is of the method that most people begin with."""
         return self.method == USUAL_METHOD
+
+    @property
+    def draws_in_training(self) -> bool:
+        """Whether the GPU that it is made for has room for that."""
+        published = identify_published(self.base_model)
+        if self.memory_gb is None or published is None:
+            return self.memory_gb is None
+        return self.memory_gb >= DRAWS_IN_GB.get(published.family, inf)
 
     def text(self, name: str, dataset: Mapping[str, Any], base_model: str = "") -> str:
         """A recipe of that name on a set of pictures.
@@ -68,11 +84,15 @@ class StartingPoint:
             dataset: what is different from the ready recipe's ``dataset`` section; empty: nothing.
             base_model: where the user has the model; empty: as the recipe says.
         """
-        content = dict(self.content) | {"name": name}
-        content["dataset"] = joined(content["dataset"], dataset)
+        own = self.content["dataset"]
+        content = dict(self.content) | {"name": name, "dataset": joined(own, dataset)}
         if base_model:
             content["base_model"] = base_model
-        return self.comment + yaml_text.dump(content)
+        is_own = content["dataset"]["source"] == own["source"]
+        about = {word: entry for word, entry in self.about.items() if word != "What" or is_own}
+        if self.draws_in_training:
+            content = _with_samples(content)
+        return _written(about) + yaml_text.dump(content)
 
 
 @lru_cache(maxsize=1)
@@ -110,7 +130,22 @@ def starter_text(name: str, method: str, base_model: str, dataset: Mapping[str, 
         )
     content = yaml_text.parse(recipe.text, name)
     content["dataset"] = {"source": source, "trigger": trigger} | joined({}, dataset)
-    return _comment(recipe.text) + yaml_text.dump(content)
+    return _comment(recipe.text) + yaml_text.dump(_with_samples(content))
+
+
+def _with_samples(content: dict[str, Any]) -> dict[str, Any]:
+    """With pictures while it trains, for whoever watches; as it is where the recipe says when."""
+    often = {"every_steps": _sample_every(content.get("budget", {}).get("steps"))}
+    return content | {"sampling": often | content.get("sampling", {})}
+
+
+def _sample_every(steps: int | None) -> int:
+    """About a fifth of the steps, as a number that people would choose."""
+    if steps is None:  # nobody knows before the pictures are counted
+        return USUAL_SAMPLE_EVERY
+    fifth = steps // SAMPLED_STAGES
+    twice = round(2 * fifth, 1 - len(str(fifth)))  # so halves are left: 60, 65, 100, 150
+    return max(LEAST_SAMPLE_EVERY, twice // 2)
 
 
 def text_of_run(folder: RunFolder, name: str) -> str:
@@ -158,7 +193,7 @@ def _starting_point(path: Path) -> StartingPoint:
         memory_gb=int(memory[1]) if memory else None,
         what=entries.get("What", ""),
         needs=entries.get("Needs", ""),
-        comment=_comment(text),
+        about=entries,
         content=content,
     )
 
@@ -183,6 +218,10 @@ def _comment(text: str) -> str:
     entries = _entries(text)
     if "" in entries:  # none of ours: as it was written
         return header(text)
+    return _written(entries)
+
+
+def _written(entries: Mapping[str, str]) -> str:
     lines = (
         wrap(entry, COMMENT_WIDTH, initial_indent=f"# {word + ':':<9}", subsequent_indent=_INDENT)
         for word, entry in entries.items()

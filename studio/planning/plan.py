@@ -107,11 +107,12 @@ class Plan:
         return f"{told}; use a machine with more memory, or a smaller base model"
 
     def rows(self) -> list[list[str]]:
-        """A table of the stages."""
+        """A table of the stages; without a column for time where that is known of none."""
         beside = self.process_bytes
         rows = [["stage", "peak", "time"], ["process", gib(beside), ""]]
         rows += [[s.name, gib(beside + s.bytes), _short(s.seconds)] for s in self.stages]
-        return rows
+        is_timed = any(stage.seconds is not None for stage in self.stages)
+        return rows if is_timed else [row[:2] for row in rows]
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -46,7 +46,8 @@ def make_plan(
 ) -> Plan:
     """What the recipe will take, and where that is too much, what to change.
 
-    No weight is read and nothing is written but the machine's pace, into the user's cache.
+    No weight is read, and nothing is written but into the user's cache: the machine's pace, and what an
+    archive of pictures holds.
 
     Args:
         identity: of the recipe's base model, where it is known already.

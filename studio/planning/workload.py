@@ -10,7 +10,11 @@ from PIL import Image, UnidentifiedImageError
 
 from studio.curation.manifest import CuratedSet
 from studio.curation.scan import scan
+from studio.curation.settings import DatasetSettings
+from studio.curation.sources.folder import pictures_folder
+from studio.curation.sources.given import is_on_hub
 from studio.curation.split import MIN_PICTURES
+from studio.errors import DatasetError
 from studio.examples.buckets import Bucket, choose_bucket, make_buckets
 from studio.recipe import Recipe
 from studio.training.budget import total_steps
@@ -41,7 +45,7 @@ class Workload:
 
 
 def workload(recipe: Recipe, resolution_px: int, curated: CuratedSet | None = None) -> Workload:
-    """The recipe's, by the judged set or else by the pictures in its folder, judged by none.
+    """The recipe's, by the judged set or else by the pictures of its source, judged by none.
 
     Args:
         resolution_px: the base model's own.
@@ -51,7 +55,7 @@ def workload(recipe: Recipe, resolution_px: int, curated: CuratedSet | None = No
     if curated is not None:
         sizes: Sequence[SizePx] = [(p.width_px, p.height_px) for p in curated.kept]
     else:
-        sizes = list(_sizes(Path(dataset.source).expanduser()))
+        sizes = list(_sizes(dataset))
     available = make_buckets(side_px, dataset.max_aspect_ratio)
     buckets = {choose_bucket(*size, available) for size in sizes} or {Bucket(side_px, side_px)}
     held_out = round(len(sizes) * dataset.validation_share) if len(sizes) >= MIN_PICTURES else 0
@@ -81,11 +85,26 @@ def workload(recipe: Recipe, resolution_px: int, curated: CuratedSet | None = No
     )
 
 
-def _sizes(folder: Path) -> Iterable[SizePx]:
-    """By the files' headers alone; nothing where the source is no folder on this machine."""
-    for name in scan(folder).pictures if folder.is_dir() else ():
+def _sizes(dataset: DatasetSettings) -> Iterable[SizePx]:
+    """By the files' headers alone; nothing where the source is not on this machine."""
+    folder = _folder(dataset)
+    if folder is None:
+        return
+    for name in scan(folder).pictures:
         try:
             with Image.open(folder / name) as image:
                 yield image.size
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
             continue  # curation will say so
+
+
+def _folder(dataset: DatasetSettings) -> Path | None:
+    """Where the pictures lie. An archive is unpacked as for the run, into the user's cache, where it mostly
+    is already: judging looked at it there. From the hub nothing is fetched for a plan.
+    """
+    if is_on_hub(dataset.source):
+        return None
+    try:
+        return pictures_folder(dataset)
+    except (DatasetError, OSError):
+        return None  # curation will say so

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from studio import atomic
 from studio.errors import RecipeError, UserError
+from studio.forms.sheet import read
 from studio.recipe import yaml_text
 from studio.recipe.schema import is_name
 from studio.workplace.set_names import free_name
@@ -67,6 +68,8 @@ class Drafts:
     def receive(self, name: str, content: bytes) -> str:
         """Keep a file that came through the browser, under a free name, which is returned.
 
+        It is called as its text says, else as its file is; and its text says that name from then on.
+
         Raises:
             UserError: it is too large, no text, or holds no recipe at all.
         """
@@ -75,10 +78,12 @@ class Drafts:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise RecipeError([f"{name} is not UTF-8 text (byte {error.start})"]) from error
-        if not isinstance(yaml_text.parse(text, name), dict):
+        recipe = yaml_text.parse(text, name)
+        if not isinstance(recipe, dict):
             raise RecipeError([f'{name} is no recipe; a recipe is lines of "key: value"'])
-        free = self.free_name(name)
-        self.save(free, text)
+        said = str(recipe.get("name", ""))
+        free = self.free_name(said if is_name(said) else name)
+        self.save(free, read(text).named(free))
         return free
 
     def remove(self, name: str) -> None:

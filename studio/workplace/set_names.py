@@ -11,6 +11,12 @@ from studio.recipe.starter import run_name
 _ROOM_FOR_NUMBER = 74
 
 
+def valid_name(title: str) -> str:
+    """The title itself where it can be a name, else one made from it: "Mein Bär" becomes "mein-bär"."""
+    title = title.strip()
+    return title if is_name(title) else run_name(title)
+
+
 def free_name(title: str, is_taken: Callable[[str], bool]) -> str:
     """A name made from any title, with a number where there is one of that name already."""
     name = run_name(title)[:_ROOM_FOR_NUMBER].rstrip("-._")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from studio.cli.entry import exit_code
 from studio.compare import compare
@@ -14,10 +17,11 @@ from studio.evaluation.drift import DriftResult
 from studio.evaluation.effect import EffectResult
 from studio.evaluation.result import EvaluationReport
 from studio.evaluation.style import StyleResult
-from studio.recipe import Recipe
+from studio.recipe import Recipe, yaml_text
 from studio.recipe.loading import recipe_from_dict
 from studio.recipe.starter import with_method
 from studio.reporter import Reporter
+from studio.run_folder import RunFolder
 
 REPORT = EvaluationReport(
     adapter_name="icons",
@@ -59,6 +63,21 @@ def test_the_table_has_a_row_for_each_and_a_dash_for_what_was_not_measured() -> 
     assert "3.0 MiB" in second
     assert set(rule) == set("|- ")
     assert len({len(line) for line in (heading, rule, first, second)}) == 1
+
+
+def test_a_resumed_runs_training_is_all_its_stretches_together(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "icons")
+    run.write_recipe(recipe().with_text(yaml_text.dump(recipe().model_dump(mode="json"))))
+    run.adapter.mkdir()
+    save_file({"x.lora_down.weight": np.zeros((1, 1))}, run.adapter / "icons.safetensors")
+    happened = [
+        *((100.0, "training_started"), (101.0, "step"), (160.0, "step"), (165.0, "checkpoint")),
+        *((900.0, "training_started"), (902.0, "step")),  # stopped at once
+        *((950.0, "training_started"), (970.0, "step"), (980.0, "training_ended")),
+    ]
+    lines = (json.dumps({"time": time, "event": name, "step": 30}) for time, name in happened)
+    run.events.path.write_text("\n".join([*lines, ""]))
+    assert Contender.of(run).training_seconds == 60 + 2 + 30
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from studio.forms.sheet import Sheet
 from studio.forms.starting import base_title
 from studio.recipe import Recipe
 from studio.workplace.recipe_paths import refused
+from studio.workplace.set_names import valid_name
 
 MOST_TOLD = 5
 
@@ -43,7 +44,7 @@ def _work(draft: OpenDraft, sheet: Sheet) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         if sheet.form is None:
-            st.info("There is a form as soon as the text names a method. Mend it at the side.")
+            st.info(plain(_no_form(sheet)))
         else:
             recipe_form.form(draft, sheet)
     with right:
@@ -82,6 +83,12 @@ def _what(sheet: Sheet) -> str:
     return f":gray[{plain(label_of(sheet.form.kind))} on {plain(base_title(str(base)))}]"
 
 
+def _no_form(sheet: Sheet) -> str:
+    if not sheet.content:
+        return f"The form comes back when the text can be read: {sheet.problems[0]}"
+    return "There is a form as soon as the text names a method. Mend it at the side."
+
+
 def _wrong(sheet: Sheet) -> None:
     """All that is wrong, in one place, so that nothing folded is missed. No jumps: always there."""
     if not sheet.problems:
@@ -109,13 +116,20 @@ def _save(draft: OpenDraft, sheet: Sheet) -> None:
 
 
 def _save_as(draft: OpenDraft, key: str) -> None:
-    name = st.session_state[key].strip()
     with told_errors():
+        name = _asked_name(st.session_state[key])
         if name != draft.name and name in drafts().names():
             raise UserError(f'there is a recipe "{name}" already; give another name')
-        drafts().save(name, draft.sheet().text)
+        sheet = draft.sheet()
+        drafts().save(name, sheet.text if name == draft.name else sheet.named(name))
         show(name)
         st.toast(f"Saved as {plain(name)}")
+
+
+def _asked_name(typed: str) -> str:
+    if not typed.strip():
+        raise UserError("give the recipe a name")
+    return valid_name(typed)
 
 
 def _queue(recipe: Recipe) -> None:

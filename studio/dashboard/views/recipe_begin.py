@@ -53,13 +53,10 @@ def begin() -> None:
 
 def _again() -> None:
     """Recipes that are there already, and files from elsewhere."""
-    names = drafts().names()
-    with st.expander("Go on with a recipe, or bring one", expanded=bool(names)):
-        row = st.container(horizontal=True)
-        for name in names[:MOST_RECENT]:
-            row.button(plain(name), key=f"open/{name}", on_click=show, args=(name,))
-        if rest := names[MOST_RECENT:]:
-            st.selectbox("Older recipes", rest, index=None, key="older", on_change=_open_older)
+    if names := drafts().names():
+        _go_on(names)
+    # Never open from the start: it would stand there empty for an instant, and a click would close it.
+    with st.expander("Bring a recipe"):
         file = st.file_uploader(
             "Upload a recipe",
             type=["yaml", "yml"],
@@ -69,6 +66,15 @@ def _again() -> None:
         if file is not None and st.button("Open the uploaded recipe", type="primary"):
             with told_errors():
                 _open(drafts().receive(file.name.rpartition(".")[0], file.getvalue()))
+
+
+def _go_on(names: Sequence[str]) -> None:
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.markdown("Go on with", width="content")
+    for name in names[:MOST_RECENT]:
+        row.button(plain(name), key=f"open/{name}", on_click=show, args=(name,))
+    if rest := names[MOST_RECENT:]:
+        st.selectbox("Older recipes", rest, index=None, key="older", on_change=_open_older)
 
 
 def _open_older() -> None:
@@ -137,16 +143,19 @@ def _cards(
         st.caption("No ready recipe is like that. Give it more memory, or another method or model.")
     for first in range(0, len(found), 2):
         for column, point in zip(st.columns(2), found[first : first + 2], strict=False):
-            with column.container(border=True, height="stretch"):
+            with column.container(border=True, height="stretch", vertical_alignment="distribute"):
                 _card(point, pictures, dataset, where)
 
 
 def _card(point: StartingPoint, pictures: str, dataset: Mapping[str, Any], where: str) -> None:
     room = f"{point.memory_gb} GB" if point.memory_gb else "no GPU"
     usual = " :green-badge[the usual beginning]" if point.is_usual else ""
-    st.markdown(f"**{plain(label_of(point.method))}** :gray[{plain(point.base)}, {room}]{usual}")
-    st.markdown(plain(methods()[point.method]))
-    st.caption(f"Made for: {plain(point.what)} Needs {plain(point.needs)}")
+    with st.container():  # one block, so that the button alone goes to the bottom
+        st.markdown(
+            f"**{plain(label_of(point.method))}** :gray[{plain(point.base)}, {room}]{usual}"
+        )
+        st.markdown(plain(methods()[point.method]))
+        st.caption(f"Made for: {plain(point.what)} Needs {plain(point.needs)}")
     look: Literal["primary", "secondary"] = "primary" if point.is_usual else "secondary"
     if st.button("Start with this recipe", key=f"start/{point.name}", type=look):
         with told_errors():

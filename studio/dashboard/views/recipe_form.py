@@ -9,12 +9,13 @@ from studio.dashboard.views.recipe_draft import OpenDraft, key_for
 from studio.dashboard.views.recipe_fields import field_widget, fields_in_rows, problems_below
 from studio.dashboard.views.recipe_pictures import kept_of, offered_sets, set_of
 from studio.forms.field import Field, Group
-from studio.forms.schema import USUAL_BUDGETS, Form
-from studio.forms.sheet import Sheet
+from studio.forms.schema import USUAL_BUDGETS, Form, label_of
+from studio.forms.sheet import Problem, Sheet
 from studio.forms.showings import showings
 
 MOST_FOUND = 12
 ELSEWHERE = "another folder"
+NO_NUMBER = Problem("budget", "say how long: a number is missing")
 
 
 def form(draft: OpenDraft, sheet: Sheet) -> None:
@@ -88,7 +89,8 @@ def _budget(draft: OpenDraft, sheet: Sheet, budgets: list[Field]) -> None:
         st.selectbox("How long, by", labels, labels.index(given.label), key=key, on_change=chosen)
     with right:
         field_widget(draft, sheet, given, "first")
-    problems_below(sheet.placed.get("budget", ()))
+    is_empty = sheet.value(given) is None
+    problems_below([NO_NUMBER] if is_empty else sheet.placed.get("budget", ()))
     if told := _showings(sheet):
         st.caption(told)
 
@@ -104,7 +106,7 @@ def _found(draft: OpenDraft, sheet: Sheet, found: list[Field]) -> None:
         st.caption("No setting is about that. Fewer words find more.")
         return
     for field in found[:MOST_FOUND]:
-        field_widget(draft, sheet, field, "found", f"{field.path.replace('.', ': ')}")
+        field_widget(draft, sheet, field, "found", ": ".join(map(label_of, field.keys)))
     if len(found) > MOST_FOUND:
         st.caption(f"And {len(found) - MOST_FOUND} more; add a word.")
 

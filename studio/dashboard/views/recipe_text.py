@@ -13,6 +13,13 @@ from studio.run_folder import RunFolder
 
 HEIGHT_PX = 520
 
+# What is wrong is told by line and column, and columns are seen where letters are of one width.
+_CSS = """
+<style>
+.st-key-recipe-as-yaml textarea { font-family: monospace; }
+</style>
+"""
+
 
 def text(draft: OpenDraft, sheet: Sheet) -> None:
     """To read, or to edit by hand: what is typed becomes the form."""
@@ -26,14 +33,16 @@ def text(draft: OpenDraft, sheet: Sheet) -> None:
         written = st.session_state[key]
         draft.change(lambda _: written)
 
-    st.text_area(
-        "Recipe as YAML",
-        sheet.text,
-        key=key,
-        height=HEIGHT_PX,
-        on_change=typed,
-        label_visibility="collapsed",
-    )
+    st.html(_CSS)
+    with st.container(key="recipe-as-yaml"):
+        st.text_area(
+            "Recipe as YAML",
+            sheet.text,
+            key=key,
+            height=HEIGHT_PX,
+            on_change=typed,
+            label_visibility="collapsed",
+        )
 
 
 def changes(sheet: Sheet) -> None:

@@ -148,10 +148,27 @@ def test_the_same_recipe_is_planned_once_and_the_stale_is_taken_back(
     assert cancelled == [asked[0]]
 
 
+def test_an_emptied_budget_is_told_in_words(drafts: Drafts, text: str) -> None:
+    drafts.save("mine", text)
+    page = opened(draft="mine")
+    widget(page, "text_input", "Steps").set_value("").run()
+    told = [caption.value for caption in page.caption if ":red" in caption.value]
+    assert len(told) == 1
+    assert "a number is missing" in told[0]
+
+
+def test_a_text_that_names_no_method_is_told_so(drafts: Drafts) -> None:
+    drafts.save("mine", "name: x\n")
+    assert "names a method" in opened(draft="mine").info[0].value
+
+
 def test_a_text_that_is_no_recipe_can_be_mended(drafts: Drafts, text: str) -> None:
     drafts.save("mine", "name: [")
     page = opened(draft="mine")
     assert "1 to mend" in page.error[0].value
+    assert page.info[0].value.startswith("The form comes back when the text can be read")
+    assert "line 1, column 8" in page.info[0].value
+    assert any(".st-key-recipe-as-yaml textarea" in html.proto.body for html in page.get("html"))
     widget(page, "text_area", "Recipe as YAML").set_value(text).run()
     assert not page.error
     assert widget(page, "text_input", "Rank").value == "8"
@@ -167,14 +184,50 @@ def test_a_copy_is_saved_under_another_name_and_never_over_one(drafts: Drafts, t
     assert drafts.read("other") == "name: other\n"
     widget(page, "text_input", "Name").set_value("copy").run()
     widget(page, "button", "Save").click().run()
-    assert drafts.read("copy") == text
+    assert drafts.read("copy").startswith(f"{HEADER}name: copy\n")
+    assert read(drafts.read("copy")).content == read(text).content | {"name": "copy"}
     assert page.query_params["draft"] == "copy"
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"), [("Mein Bär", "mein-bär"), (" Bear_2 ", "Bear_2"), ("a/b", "a-b")]
+)
+def test_any_title_becomes_a_name(drafts: Drafts, text: str, typed: str, kept: str) -> None:
+    drafts.save("mine", text)
+    page = opened(draft="mine")
+    widget(page, "text_input", "Name").set_value(typed).run()
+    widget(page, "button", "Save").click().run()
+    assert not page.error
+    assert read(drafts.read(kept)).content["name"] == kept
+    assert next(each for each in page.text_input if each.label == "Name").value == kept
+
+
+def test_no_title_is_no_name(drafts: Drafts, text: str) -> None:
+    drafts.save("mine", text)
+    page = opened(draft="mine")
+    widget(page, "text_input", "Name").set_value(" ").run()
+    widget(page, "button", "Save").click().run()
+    assert "give the recipe a name" in page.error[0].value
+    assert drafts.names() == ["mine"]
+
+
+def test_recipes_are_in_sight_and_the_fold_opens_at_the_first_click(
+    drafts: Drafts, text: str
+) -> None:
+    drafts.save("mine", text)
+    page = opened()
+    fold = page.expander[0]
+    assert fold.label == "Bring a recipe"
+    assert not fold.proto.expanded
+    assert "mine" not in [button.label for button in fold.button]
+    widget(page, "button", "mine").click().run()
+    assert page.query_params["draft"] == "mine"
 
 
 def test_a_search_finds_any_setting(drafts: Drafts, text: str) -> None:
     drafts.save("mine", text)
     page = opened(draft="mine", find="noise offset")
-    widget(page, "text_input", "loss: noise_offset").set_value("0.05").run()
+    widget(page, "text_input", "Loss: Noise offset").set_value("0.05").run()
     assert read(drafts.read("mine")).content["loss"] == {"noise_offset": 0.05}
 
 

@@ -64,6 +64,7 @@ def test_what_has_no_simpler_form_is_yaml(value: Any) -> None:
         ("number", "1,000", "1,000"),  # a thousand to some, one to others
         ("number", "1,5,2", "1,5,2"),
         ("whole number", "1.5", 1.5),
+        ("whole number", "many", "many"),
         ("numbers", "0.9, 0.99", [0.9, 0.99]),
         ("numbers", "[1 2;", [1, "2;"]),
         ("numbers", "", []),
@@ -76,6 +77,12 @@ def test_what_has_no_simpler_form_is_yaml(value: Any) -> None:
 )
 def test_what_is_typed(kind: Any, text: str, value: Any) -> None:
     assert entered(field(kind), text) == value
+
+
+def test_a_whole_number_is_kept_as_one_however_it_is_typed() -> None:
+    assert repr(entered(field("whole number"), "1e9")) == "1000000000"
+    assert repr(entered(field("whole number"), "20.0")) == "20"
+    assert repr(entered(field("number"), "2e1")) == "20.0"
 
 
 @pytest.mark.parametrize("kind", ["number", "whole number", "numbers", "texts", "text", "yaml"])

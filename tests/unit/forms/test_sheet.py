@@ -35,6 +35,17 @@ def test_a_value_goes_to_its_place_below_the_opening_comment() -> None:
     assert after.recipe.text == after.text
 
 
+def test_a_new_name_goes_into_the_text() -> None:
+    after = read(sheet().named("y"))
+    assert after.text.startswith(HEADER + "name: y\n")
+    assert after.content == sheet().content | {"name": "y"}
+
+
+@pytest.mark.parametrize("text", ["name:   y # as it was\ntrainer: {}\n", "name: [", "- a", ""])
+def test_a_text_of_that_name_or_of_none_stays_as_it_is(text: str) -> None:
+    assert read(text).named("y") == text
+
+
 def test_what_means_no_more_than_the_default_is_left_out() -> None:
     given = sheet(optimizer={"learning_rate": 3e-4})
     assert "optimizer" not in changed(given, "optimizer.learning_rate", "1e-4").content

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -78,6 +81,35 @@ def test_pictures_decide_bucket_and_steps(recipe_of: RecipeOf, tmp_path: Path) -
         recipe_of("dataset.source=hf:owner/name", budget={"steps_per_image": 5}), 64
     )
     assert (elsewhere.steps, elsewhere.encoded, elsewhere.bucket) == (None, None, Bucket(64, 64))
+
+
+def test_the_pictures_of_an_archive_are_known(
+    recipe_of: RecipeOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    picture = io.BytesIO()
+    Image.fromarray(np.zeros((40, 80, 3), dtype=np.uint8)).save(picture, "PNG")
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:
+        for number in range(3):
+            archive.writestr(f"pictures/{number}.png", picture.getvalue())
+    budget = {"steps_per_image": 5}
+    found = workload(recipe_of(f"dataset.source={tmp_path}/packed.zip", budget=budget), 64)
+    assert (found.steps, found.encoded) == (15, 3)
+    assert found.bucket.width_px > found.bucket.height_px
+    (tmp_path / "broken.zip").write_bytes(b"no archive")
+    found = workload(recipe_of(f"dataset.source={tmp_path}/broken.zip", budget=budget), 64)
+    assert (found.steps, found.encoded) == (None, None)
+
+
+def test_where_no_time_is_known_the_table_has_none() -> None:
+    stages = (Stage("encoding pictures", 2 << 30, None), Stage("training step", 4 << 30, None))
+    elsewhere = Plan(stages, 1 << 30, 0, 8 << 30, "cuda", 100, None)
+    assert elsewhere.rows() == [
+        *(["stage", "peak"], ["process", "1.0 GiB"]),
+        *(["encoding pictures", "3.0 GiB"], ["training step", "5.0 GiB"]),
+    ]
+    here = replace(elsewhere, stages=(stages[0], replace(stages[1], seconds=60.0)))
+    assert [row[2] for row in here.rows()] == ["time", "", "?", "60 s"]
 
 
 def test_a_plan_is_told_in_one_line() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import RecipeError, UserError
+from studio.forms.sheet import read
 from studio.workplace.drafts import MAX_BYTES, Drafts
 from studio.workplace.roots import Roots
 from studio.workplace.workplace import Workplace
@@ -47,10 +48,21 @@ def test_a_recipe_that_is_not_there_names_the_nearest(drafts: Drafts) -> None:
         drafts.remove("flat-icons")
 
 
-def test_a_file_that_comes_in_gets_a_free_name(drafts: Drafts) -> None:
-    assert drafts.receive("../../My recipe", TEXT.encode()) == "my-recipe"
-    assert drafts.receive("My recipe", b"\xef\xbb\xbf" + TEXT.encode()) == "my-recipe-2"
-    assert drafts.read("my-recipe-2") == TEXT
+def test_a_file_that_comes_in_is_called_by_its_own_name_where_that_is_free(drafts: Drafts) -> None:
+    assert drafts.receive("good", TEXT.encode()) == "x"
+    assert drafts.read("x") == TEXT
+    assert drafts.receive("good", b"\xef\xbb\xbf" + TEXT.encode()) == "x-2"
+    assert read(drafts.read("x-2")).content == read(TEXT).content | {"name": "x-2"}
+
+
+@pytest.mark.parametrize("said", ["", "name: Mein Bär\n", "name: ../x\n", "name: [a]\n"])
+def test_a_file_that_says_no_name_that_a_run_may_have_is_called_as_it_is(
+    drafts: Drafts, said: str
+) -> None:
+    text = f"{said}trainer: {{kind: lora}}\n"
+    assert drafts.receive("../../My recipe", text.encode()) == "my-recipe"
+    content = {"name": "my-recipe", "trainer": {"kind": "lora"}}
+    assert read(drafts.read("my-recipe")).content == content
 
 
 def test_a_name_that_a_run_has_is_not_free(drafts: Drafts) -> None:
