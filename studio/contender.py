@@ -122,7 +122,7 @@ def _measured(report: EvaluationReport | None) -> tuple[str, ...]:
     return (
         f"{report.effect.mean_change:.1%}",
         f"{report.style.relative_fall:+z.0%}",
-        f"{fidelity.relative_gain:+.0%}"
+        f"{fidelity.relative_gain:+z.0%}"
         if fidelity and fidelity.training > fidelity.base
         else UNKNOWN,
         f"{following.top1_change_points:+.0f} points" if following else UNKNOWN,

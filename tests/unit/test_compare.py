@@ -65,6 +65,12 @@ def test_the_table_has_a_row_for_each_and_a_dash_for_what_was_not_measured() -> 
     assert len({len(line) for line in (heading, rule, first, second)}) == 1
 
 
+def test_hardly_anything_is_no_less_than_nothing() -> None:
+    hardly = replace(REPORT, style=replace(REPORT.style, relative_fall=-0.001))
+    row = table([replace(CONTENDER, report=hardly)])[2]
+    assert [cell.strip() for cell in row.split("|")][7] == "+0%"
+
+
 def test_a_resumed_runs_training_is_all_its_stretches_together(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "icons")
     run.write_recipe(recipe().with_text(yaml_text.dump(recipe().model_dump(mode="json"))))
