@@ -65,7 +65,7 @@ bench-memory: setup  ## in docs/results.md, memory predicted and measured, and w
 	$(BIN)/python benchmarks/memory_prediction.py --write
 	$(BIN)/python benchmarks/recipe_memory.py --write
 
-bench-dashboard: setup chromium  ## in docs/results.md, how quickly the dashboard reacts with 50 runs and 2,000 pictures: about 10 minutes
+bench-dashboard: setup chromium  ## in docs/results.md, how quickly the dashboard reacts with 50 runs and 2,000 pictures: about 5 minutes
 	$(BIN)/python benchmarks/dashboard_reaction.py --write
 
 bench-adapter-tools: setup  ## in docs/results.md, what the tools for adapter files take on SDXL: about 20 minutes and 20 GB of disk

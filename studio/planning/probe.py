@@ -11,6 +11,7 @@ from dataclasses import asdict
 from math import inf
 from typing import Any
 
+import psutil
 import torch
 from diffusers import UNet2DConditionModel
 from torch import nn
@@ -24,10 +25,12 @@ from studio.user_cache import cache_folder
 
 _VERSION = 2
 _SECONDS = 0.25  # for each kind of work
+_BUSY_PERCENT = 25.0  # of all cores, while this process waits
 
 
 def measured_pace(device: torch.device, number_format: torch.dtype, threads: int) -> Pace:
-    """The machine's pace, measured when first asked for, then remembered.
+    """The machine's pace, measured when first asked for, then remembered: unless others were at work, for
+    then it is true of that moment alone.
 
     Args:
         number_format: of the forward pass.
@@ -39,14 +42,16 @@ def measured_pace(device: torch.device, number_format: torch.dtype, threads: int
     # The cache only saves time: where it cannot be read or written, the machine is measured again.
     with suppress(OSError, ValueError, TypeError):
         return Pace(**json.loads(remembered.read_text("utf-8")))
+    is_quiet = psutil.cpu_percent(_SECONDS) < _BUSY_PERCENT
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         pace = _measure(device, number_format)
     finally:
         torch.set_num_threads(before)
-    with suppress(OSError):
-        atomic.write_json(remembered, asdict(pace))
+    if is_quiet:
+        with suppress(OSError):
+            atomic.write_json(remembered, asdict(pace))
     return pace
 
 
