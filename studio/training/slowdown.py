@@ -21,7 +21,10 @@ BASELINE_STEPS = 10
 """Steps after those whose median is the pace that later ones are held against."""
 
 RECENT_STEPS = 5
-"""Steps whose median is the pace now: more than half of them must be slow."""
+"""At least so many steps' median is the pace now: more than half of them must be slow."""
+
+RECENT_SECONDS = 10.0
+"""And steps of at least so long: where they are short, another program may be busy for as long as a few."""
 
 SLOW = 3.0
 """Times the first pace from which on it is told."""
@@ -55,7 +58,8 @@ class SlowdownWatch:
         """Learn the pace anew, for steps that do other work from now on."""
         self._warm_up_left = WARM_UP_STEPS
         self._first: list[float] = []
-        self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT_STEPS)
+        self._recent: deque[tuple[int, float]] = deque()
+        self._recent_seconds = 0.0
         self._is_slow = False
 
     def add(self, step: int, seconds: float) -> SlowPhase | None:
@@ -66,8 +70,7 @@ class SlowdownWatch:
         if len(self._first) < BASELINE_STEPS:
             self._first.append(seconds)
             return None
-        self._recent.append((step, seconds))
-        if len(self._recent) < RECENT_STEPS:
+        if not self._remember(step, seconds):
             return None
         usual = median(self._first)
         now = median(seconds for _, seconds in self._recent)
@@ -79,6 +82,18 @@ class SlowdownWatch:
         self._is_slow = True
         since = next(step for step, seconds in self._recent if seconds > SLOW * usual)
         return SlowPhase(since, now, now / usual)
+
+    def _remember(self, step: int, seconds: float) -> bool:
+        """Whether there are enough recent steps to speak of a pace."""
+        self._recent.append((step, seconds))
+        self._recent_seconds += seconds
+        while len(self._recent) > RECENT_STEPS:
+            without_oldest = self._recent_seconds - self._recent[0][1]
+            if without_oldest < RECENT_SECONDS:
+                break
+            self._recent.popleft()
+            self._recent_seconds = without_oldest
+        return len(self._recent) >= RECENT_STEPS and self._recent_seconds >= RECENT_SECONDS
 
 
 def slowdown_warning(phase: SlowPhase, device: torch.device) -> str:

@@ -33,6 +33,13 @@ def test_single_slow_steps_are_no_slow_phase() -> None:
     assert phases([*STEADY, *[60.0, 1.0, 60.0, 1.0, 1.0] * 10]) == []
 
 
+def test_short_steps_are_slow_only_where_they_stay_so() -> None:
+    steady = [0.2] * 60
+    assert phases([*steady, *[0.8] * 10, *steady]) == []
+    (phase,) = phases([*steady, *[0.8] * 60])
+    assert phase.since_step == 61
+
+
 def test_less_than_three_times_as_long_is_no_slow_phase() -> None:
     assert phases([*STEADY, *[2.9] * 60]) == []
 

@@ -15,7 +15,9 @@ from studio.dashboard.views.train.timeline import timeline
 from studio.queue import Job
 from studio.run_folder import RunFolder
 
-EVERY_SECONDS = 1.0
+EVERY_SECONDS = 2.0
+SELDOM_SECONDS = 5.0
+"""For what changes seldom. Whoever watches a training on the processor takes from its pace."""
 
 
 def run_panel(folder: RunFolder, job: Job | None) -> None:
@@ -25,14 +27,15 @@ def run_panel(folder: RunFolder, job: Job | None) -> None:
     if job is not None and job.error and state != "finished":
         tell(job.error)
     controls(folder, job, state)
-    live = EVERY_SECONDS if state == "running" or is_awaited else None
-    st.fragment(_progress, run_every=live)(folder, state)
-    st.fragment(timeline, run_every=live)(folder)
+    is_live = state == "running" or is_awaited
+    seldom = SELDOM_SECONDS if is_live else None
+    st.fragment(_progress, run_every=EVERY_SECONDS if is_live else None)(folder, state)
+    st.fragment(timeline, run_every=seldom)(folder)
     with st.expander("What it said", icon=":material/notes:"):
         if job is None:
             st.caption("It was trained in a terminal, where its words are.")
         else:
-            st.fragment(log_of, run_every=live)(job)
+            st.fragment(log_of, run_every=seldom)(job)
     with st.expander("Recipe", icon=":material/receipt_long:"):
         st.code(folder.recipe_path.read_text("utf-8"), language="yaml")
 
