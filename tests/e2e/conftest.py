@@ -61,7 +61,11 @@ class DemoRun:
 def demo(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     """The demo, once for all tests that look at it; measured on fewer and quicker pictures."""
     runs = tmp_path_factory.mktemp("runs")
-    quicker = ("sampling.num_inference_steps=12", "evaluation.drift_prompts=[dog, house]")
+    quicker = (
+        "sampling.num_inference_steps=12",
+        "evaluation.drift_prompts=[dog, house]",
+        "precision.num_threads=1",
+    )
     done = studio("demo", "--runs", runs, *(word for q in quicker for word in ("--set", q)))
     assert done.returncode == 0, done.stderr
     return DemoRun(runs / "demo")
